@@ -1,0 +1,294 @@
+#include "shim.h"
+
+#include <atomic>
+#include <cstring>
+#include <new>
+#include <string>
+#include <vector>
+
+// The context's scheduler has to be freed before its backends (see
+// pp_context_free), and only these members reach it.
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <unordered_map>
+#define private public
+#include "llama-context.h"
+#undef private
+
+// goLlamaLog is exported by log.go.
+extern "C" void goLlamaLog(int level, char * text);
+
+namespace {
+
+struct tap {
+    std::vector<std::string> names;
+    bool                     stop = false;
+
+    // Valid during one pp_decode.
+    int             n_tokens  = 0;
+    int             n_outputs = 0;
+    int             n_rows    = 0;
+    const int32_t * rows      = nullptr;
+    const int8_t *  output    = nullptr;
+    float *         dst       = nullptr;
+    size_t          seen      = 0;
+    int             error     = PP_OK;
+
+    int find(const char * name) const {
+        for (size_t i = 0; i < names.size(); i++) {
+            if (names[i] == name) {
+                return (int) i;
+            }
+        }
+        return -1;
+    }
+
+    // row_of is the row of a token in a tensor of n rows: all tokens have one, or
+    // only those marked as outputs; -1 if this one has none.
+    int64_t row_of(int token, int64_t n) const {
+        if (n == n_tokens) {
+            return token;
+        }
+        return output[token] ? std::count(output, output + token, 1) : -1;
+    }
+
+    // copy reads the wanted rows of tensor t (n_embd, n_tokens or n_outputs).
+    void copy(const ggml_tensor * t, int index) {
+        const int64_t n_embd = t->ne[0];
+        const int64_t n      = t->ne[1];
+        if (n != n_tokens && n != n_outputs) {
+            error = PP_SPLIT;  // the row numbers would mean something else
+            return;
+        }
+        for (int i = 0; i < n_rows; i++) {
+            const int64_t row = row_of(rows[i], n);
+            if (row < 0) {
+                error = PP_BATCH;
+                return;
+            }
+            ggml_backend_tensor_get(t, dst + ((size_t) index * n_rows + i) * n_embd, (size_t) row * t->nb[1],
+                                    n_embd * sizeof(float));
+        }
+        seen++;
+    }
+};
+
+bool on_eval(struct ggml_tensor * t, bool ask, void * user) {
+    auto * tp = static_cast<tap *>(user);
+    if (tp->names.empty()) {
+        return !ask;  // not interested; keep going
+    }
+    const int index = tp->find(t->name);
+    if (ask) {
+        return index >= 0;
+    }
+    if (index >= 0 && tp->error == PP_OK) {
+        tp->copy(t, index);
+    }
+    return tp->error == PP_OK && !(tp->stop && tp->seen == tp->names.size());
+}
+
+void on_log(enum ggml_log_level level, const char * text, void *) {
+    goLlamaLog((int) level, const_cast<char *>(text));
+}
+
+}  // namespace
+
+struct pp_context {
+    llama_context *             ctx = nullptr;
+    tap                         taps;
+    std::atomic<bool>           abort{ false };
+    std::vector<int32_t>        n_seq_id;
+    std::vector<llama_seq_id *> seq_id;
+};
+
+void pp_init(void) {
+    llama_backend_init();
+}
+
+void pp_log_to_go(void) {
+    llama_log_set(on_log, nullptr);
+}
+
+const char * pp_system_info(void) {
+    return llama_print_system_info();
+}
+
+int pp_load_backends(const char * dir) {
+    try {
+        ggml_backend_load_all_from_path(dir);
+    } catch (...) {
+    }
+    return (int) ggml_backend_dev_count();
+}
+
+llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, bool vocab_only) {
+    try {
+        llama_model_params p = llama_model_default_params();
+        p.n_gpu_layers       = n_gpu_layers;
+        p.use_mmap           = use_mmap;
+        p.vocab_only         = vocab_only;
+        p.use_extra_bufts    = false;  // no repacked weights: one layout, one set of kernels
+        return llama_model_load_from_file(path, p);
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+int pp_tokenize(const llama_vocab * vocab, const char * text, int n_text, int32_t * out, int n_out, bool special) {
+    try {
+        return llama_tokenize(vocab, text, n_text, out, n_out, false, special);
+    } catch (...) {
+        return INT32_MIN;
+    }
+}
+
+int pp_detokenize(const llama_vocab * vocab, const int32_t * tokens, int n_tokens, char * out, int n_out,
+                  bool special) {
+    try {
+        return llama_detokenize(vocab, tokens, n_tokens, out, n_out, false, special);
+    } catch (...) {
+        return INT32_MIN;
+    }
+}
+
+pp_context * pp_context_new(llama_model * model, pp_context_params params) {
+    try {
+        auto                 c = std::make_unique<pp_context>();
+        llama_context_params p = llama_context_default_params();
+        p.n_ctx                = params.n_ctx;
+        p.n_seq_max            = params.n_seq_max;
+        p.n_batch              = params.n_batch;
+        p.n_ubatch             = params.n_batch;
+        p.n_threads            = params.n_threads;
+        p.n_threads_batch      = params.n_threads;
+        p.type_k               = (enum ggml_type) params.kv_type;
+        p.type_v               = (enum ggml_type) params.kv_type;
+        p.flash_attn_type      = params.flash_attn ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
+        p.kv_unified           = false;  // attention must not cross sequences
+        p.no_perf              = true;
+        p.abort_callback       = [](void * user) { return static_cast<pp_context *>(user)->abort.load(); };
+        p.abort_callback_data  = c.get();
+        if (params.taps) {
+            p.cb_eval           = on_eval;
+            p.cb_eval_user_data = &c->taps;
+        }
+        c->ctx = llama_init_from_model(model, p);
+        if (!c->ctx) {
+            return nullptr;
+        }
+        const size_t n = llama_n_batch(c->ctx);
+        c->n_seq_id.assign(n, 1);
+        c->seq_id.resize(n);
+        return c.release();
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+void pp_context_free(pp_context * c) {
+    if (!c) {
+        return;
+    }
+    // This copy of ggml calls reset() on every backend when the scheduler goes,
+    // but the context destroys its backends first: with CUDA that is a crash.
+    c->ctx->sched.reset();
+    llama_free(c->ctx);
+    delete c;
+}
+
+llama_context * pp_context_llama(pp_context * c) {
+    return c->ctx;
+}
+
+void pp_context_abort(pp_context * c, bool abort) {
+    c->abort.store(abort);
+}
+
+int pp_context_tap(pp_context * c, const char ** names, int n, bool stop) {
+    try {
+        c->taps.names.assign(names, names + n);
+        c->taps.stop = stop;
+        return PP_OK;
+    } catch (...) {
+        return PP_MEMORY;
+    }
+}
+
+int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
+              const int8_t * output, int n_rows, const int32_t * rows, float * dst) {
+    if (n < 1 || (size_t) n > c->seq_id.size()) {
+        return PP_BATCH;
+    }
+    tap & t    = c->taps;
+    t.n_tokens = n;
+    t.n_rows   = n_rows;
+    t.rows     = rows;
+    t.output   = output;
+    t.dst      = dst;
+    t.seen     = 0;
+    t.error    = PP_OK;
+    t.n_outputs = 0;
+    for (int i = 0; i < n; i++) {
+        c->seq_id[i] = const_cast<int32_t *>(seq + i);
+        t.n_outputs += output[i] != 0;
+    }
+    llama_batch b = {};
+    b.n_tokens    = n;
+    b.token       = const_cast<int32_t *>(tokens);
+    b.pos         = const_cast<int32_t *>(pos);
+    b.n_seq_id    = c->n_seq_id.data();
+    b.seq_id      = c->seq_id.data();
+    b.logits      = const_cast<int8_t *>(output);
+    int status;
+    try {
+        status = llama_decode(c->ctx, b);
+    } catch (const std::bad_alloc &) {
+        return PP_MEMORY;
+    } catch (...) {
+        return PP_EXCEPTION;
+    }
+    switch (status) {
+        case 0:  break;
+        case 1:  return PP_NO_SLOT;
+        case 2:  return PP_ABORTED;
+        case -1: return PP_BATCH;
+        case -2: return PP_MEMORY;
+        default: return PP_COMPUTE;
+    }
+    if (t.error == PP_OK && t.seen < t.names.size()) {
+        return PP_NO_TENSOR;
+    }
+    return t.error;
+}
+
+const float * pp_logits(pp_context * c) {
+    return llama_get_logits(c->ctx);
+}
+
+int pp_fork(pp_context * c, int src, int dst) {
+    try {
+        llama_memory_t mem = llama_get_memory(c->ctx);
+        llama_memory_seq_rm(mem, dst, -1, -1);
+        llama_memory_seq_cp(mem, src, dst, -1, -1);
+        return PP_OK;
+    } catch (...) {
+        return PP_EXCEPTION;
+    }
+}
+
+int pp_set_adapters(pp_context * c, llama_adapter_lora ** adapters, const float * scales, int n) {
+    llama_clear_adapter_lora(c->ctx);
+    for (int i = 0; i < n; i++) {
+        if (llama_set_adapter_lora(c->ctx, adapters[i], scales[i]) != 0) {
+            return PP_COMPUTE;
+        }
+    }
+    return PP_OK;
+}
