@@ -1,0 +1,129 @@
+package tiny
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"personaprobe/models/gguf"
+	"personaprobe/models/safetensors"
+)
+
+func TestArchiveSum(t *testing.T) {
+	sum := sha256.Sum256(archive)
+	if got := hex.EncodeToString(sum[:]); got != strings.TrimSpace(archiveSum) {
+		t.Errorf("tiny.tar.zst.sha256 holds %s, the archive has %s", archiveSum, got)
+	}
+}
+
+func TestInstall(t *testing.T) {
+	cache := t.TempDir()
+	// Several at once: all must get the same whole files.
+	var wg sync.WaitGroup
+	results := make([]Files, 3)
+	for i := range results {
+		wg.Go(func() {
+			var err error
+			if results[i], err = Install(context.Background(), cache); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	start := time.Now()
+	again, err := Install(context.Background(), cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("a second Install took %v", took)
+	}
+	for _, r := range results {
+		if r.Model != again.Model || len(r.Adapters) != 5 || r.Adapters["villain"] != again.Adapters["villain"] {
+			t.Errorf("Install returned %v, then %v", r, again)
+		}
+	}
+	checkModel(t, again.Model)
+}
+
+// checkModel compares every matrix with the unpacked checkpoint, bit by bit, and
+// every vector by value.
+func checkModel(t *testing.T, path string) {
+	dir := t.TempDir()
+	if err := Unpack(dir); err != nil {
+		t.Fatal(err)
+	}
+	hf, err := safetensors.OpenDir(filepath.Join(dir, "hf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hf.Close()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if len(f.Tensors) != len(hf.Tensors) {
+		t.Fatalf("%d tensors, checkpoint has %d", len(f.Tensors), len(hf.Tensors))
+	}
+	for name, want := range map[string]string{
+		"token_embd.weight": "model.embed_tokens.weight", "blk.27.ffn_down.weight": "model.layers.27.mlp.down_proj.weight",
+	} {
+		a, err := f.Tensor(name).Raw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := hf.Tensor(want).Raw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Tensor(name).Type != gguf.F16 || !bytes.Equal(a, b) {
+			t.Errorf("tensor %s differs from %s", name, want)
+		}
+	}
+}
+
+func TestInstallRepairs(t *testing.T) {
+	cache := t.TempDir()
+	files, err := Install(context.Background(), cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(files.Adapters["villain"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(files.Adapters["villain"], 100); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Install(context.Background(), cache); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(files.Adapters["villain"])
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("a truncated adapter was not rebuilt: %v", err)
+	}
+}
+
+func TestInstallCancelled(t *testing.T) {
+	cache := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Install(ctx, cache); err == nil {
+		t.Fatal("Install succeeded although it was cancelled")
+	}
+	left, _ := filepath.Glob(filepath.Join(cache, "tiny", "*.gguf"))
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
