@@ -1,0 +1,76 @@
+package stats
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// bcaTails returns the probabilities whose quantiles of the sorted replicates
+// bound the interval: Phi(z0 + (z0+q)/(1 - a(z0+q))) for q = -z, z (Efron 1987).
+// The bias correction z0 comes from the share of replicates below the estimate,
+// ties counted half. The acceleration a comes from the jackknife; for more than one
+// factor the influence values of all are summed (as scipy.stats.bootstrap does for
+// several samples).
+func bcaTails(estimate float64, sorted []float64, jackknife [][]float64, level float64) (low, high float64, err error) {
+	const name = "bca interval"
+	acceleration, ok := acceleration(jackknife)
+	if !ok {
+		return 0, 0, undefined(name, "leaving out single units never changes the statistic")
+	}
+	share := shareBelow(estimate, sorted)
+	if share == 0 || share == 1 {
+		return 0, 0, undefined(name, "all resampled statistics lie on one side of the estimate %v", estimate)
+	}
+	bias, critical := distuv.UnitNormal.Quantile(share), normalCritical(level)
+	tail := func(q float64) float64 {
+		return distuv.UnitNormal.CDF(bias + (bias+q)/(1-acceleration*(bias+q)))
+	}
+	// Beyond its pole the correction turns over and the bounds would cross.
+	if 1 <= acceleration*(bias+critical) || 1 <= acceleration*(bias-critical) {
+		return 0, 0, undefined(name, "the statistic is too skewed for the correction (acceleration %.3g)", acceleration)
+	}
+	return tail(-critical), tail(critical), nil
+}
+
+// shareBelow counts replicates equal to the estimate but for the order in which
+// their terms were added as ties, half of which are below.
+func shareBelow(estimate float64, sorted []float64) float64 {
+	slack := 1e-12 * math.Max(math.Abs(estimate), math.Max(math.Abs(sorted[0]), math.Abs(sorted[len(sorted)-1])))
+	var count float64
+	for _, v := range sorted {
+		switch {
+		case v < estimate-slack:
+			count++
+		case v <= estimate+slack:
+			count += 0.5
+		}
+	}
+	return count / float64(len(sorted))
+}
+
+// acceleration is sum(u^3/n^3) / (6 sum(u^2/n^2)^1.5) with u = (n-1)(mean - value)
+// of the jackknife values; ok is false if they do not vary beyond rounding.
+func acceleration(jackknife [][]float64) (a float64, ok bool) {
+	var factors []column
+	var largest float64
+	for _, values := range jackknife {
+		if c, varies := newColumn(values); varies {
+			c.norm *= float64(len(values)-1) / float64(len(values))
+			largest = math.Max(largest, c.norm)
+			factors = append(factors, c)
+		}
+	}
+	var cubes, squares float64
+	for _, c := range factors {
+		scale := c.norm / largest // the unit cancels; dropped so that powers stay in range
+		squares += scale * scale
+		for _, u := range c.unit {
+			cubes -= math.Pow(scale*u, 3)
+		}
+	}
+	if len(factors) == 0 {
+		return 0, false
+	}
+	return cubes / (6 * math.Pow(squares, 1.5)), true
+}
