@@ -17,8 +17,8 @@ type scale struct {
 }
 
 func newScale(top, temperature float32) scale {
-	const log2e = 0x1.71547652b82fep5 // 32·log2(e)
-	return scale{float64(top), log2e / float64(temperature)}
+	const perNat = 0x1.71547652b82fep5 // 32·log2(e)
+	return scale{float64(top), perNat / float64(temperature)}
 }
 
 // depth never increases with the logit, because each rounding is monotone. So
@@ -27,11 +27,11 @@ func (s scale) depth(logit float32) float64 {
 	return float64((s.top - float64(logit)) * s.rate)
 }
 
-// Mass of a token, in two halves so that the compiler inlines both. Every operation
-// is an IEEE binary64 operation rounded to nearest, in the order written; the
-// conversions forbid the compiler to fuse a product and a sum. So the result has the
-// same bits on every machine. math.Exp cannot serve: its amd64 assembly takes
-// another path, with other last bits, on a CPU without FMA.
+// The mass of a token comes from split and mass, two halves so that the compiler
+// inlines both. Every operation is an IEEE binary64 operation rounded to nearest, in
+// the order written; the conversions forbid the compiler to fuse a product and a sum.
+// So the result has the same bits on every machine. math.Exp cannot serve: its amd64
+// assembly takes another path, with other last bits, on a CPU without FMA.
 
 // split returns the bucket that holds a token, round(depth), and the rest by which
 // the token lies above it, in [-1/2, 1/2] and exact. Depth must be at most 1408.
@@ -46,12 +46,21 @@ func split(depth float64) (bucket uint32, rest float64) {
 // in Estrin's order; the first term left out is below 2.3e-15.
 func mass(bucket uint32, rest float64) uint64 {
 	sq := rest * rest
-	a := 1 + float64(rest*0x1.62e42fefa39efp-6)
-	b := 0x1.ebfbdff82c58fp-13 + float64(rest*0x1.c6b08d704a0c0p-20)
-	c := 0x1.3b2ab6fba4e77p-27 + float64(rest*0x1.5d87fe78a6731p-35)
+	a := 1 + float64(rest*c1)
+	b := c2 + float64(rest*c3)
+	c := c4 + float64(rest*c5)
 	p := a + float64(sq*(b+float64(sq*c)))
 	return math.Float64bits(0x1p52+float64(p*bucketMass[bucket])) & (1<<52 - 1)
 }
+
+// c_i is (ln2/32)^i / i!, correctly rounded.
+const (
+	c1 = 0x1.62e42fefa39efp-6
+	c2 = 0x1.ebfbdff82c58fp-13
+	c3 = 0x1.c6b08d704a0c0p-20
+	c4 = 0x1.3b2ab6fba4e77p-27
+	c5 = 0x1.5d87fe78a6731p-35
+)
 
 // bucketMass is the mass in the middle of a bucket b, 2^(44 − b/32): an entry of
 // exp2Table times a power of two, which is exact.

@@ -13,7 +13,7 @@ type Sampler struct {
 	peaks  []float32       // largest logit of each block of the row
 	masses []uint64        // (V) mass of each token; stale where the token has none
 	edge   []int32         // tokens in the nucleus's last bucket, by rising id
-	sums   [buckets]uint64 // mass in each bucket, then in each part of a span
+	sums   [buckets]uint64 // mass in each bucket, then in each part of the last one
 }
 
 // block is how many neighbouring tokens share a peak. A pass over the row skips the
@@ -22,8 +22,8 @@ type Sampler struct {
 const block = 64
 
 // Sample chooses a token from logits (V) with the draw u in [0, 1): the same Choice
-// as Reference, bit for bit. It takes two passes over the row, and a few over the
-// tokens that may be in the nucleus.
+// as Reference, bit for bit. It takes two passes over the row, and two over the blocks
+// that may hold tokens of the nucleus.
 //
 // Errors wrap ErrParams, ErrUniform or ErrLogits.
 func (s *Sampler) Sample(logits []float32, p Params, u float64) (Choice, error) {
@@ -176,9 +176,8 @@ func (s *Sampler) gather(logits []float32, least, most float32) (lo, hi float32)
 // four turns leave one logit on any row.
 func (s *Sampler) narrow(logits []float32, least, most float32, above, need uint64) cut {
 	least, most = s.gather(logits, least, most)
-	edge := s.edge
-	for least < most {
-		lo, hi := order(least), order(most)
+	lo, hi, edge := order(least), order(most), s.edge
+	for lo < hi {
 		shift := max(bits.Len32(hi-lo), 10) - 10
 		parts := s.sums[:1024] // part 0 holds the largest logits
 		clear(parts)
@@ -190,22 +189,23 @@ func (s *Sampler) narrow(logits []float32, least, most float32, above, need uint
 			parts = parts[1:]
 			hi -= 1 << shift
 		}
-		least, most = unorder(max(lo, hi-(1<<shift-1))), unorder(hi)
-		edge = within(edge, logits, least, most)
+		lo = max(lo, hi-(1<<shift-1))
+		edge = within(edge, logits, lo, hi)
 	}
 	n := 0 // ties: the lowest ids go first
 	for above += s.masses[edge[0]]; above < need; above += s.masses[edge[n]] {
 		n++
 	}
-	return cut{most, int(edge[n]), above}
+	return cut{unorder(hi), int(edge[n]), above}
 }
 
-// within keeps, in place, the ids with logits in [least, most].
-func within(ids []int32, logits []float32, least, most float32) []int32 {
+// within keeps, in place, the ids with logits from lo to hi as order gives them. It
+// has no branch to mispredict.
+func within(ids []int32, logits []float32, lo, hi uint32) []int32 {
 	n := 0
 	for _, id := range ids {
-		if l := logits[id]; least <= l && l <= most {
-			ids[n] = id
+		ids[n] = id
+		if order(logits[id])-lo <= hi-lo {
 			n++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -115,6 +116,32 @@ func FuzzSampleEqualsReference(f *testing.F) {
 		}
 		var s Sampler
 		same(t, &s, logits, Params{temperature, topP}, u)
+	})
+}
+
+// The two products of a fraction and a sum of masses, against rational arithmetic.
+func TestExactProducts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sum := rapid.Uint64Range(1<<massBits, 1<<63-1).Draw(t, "sum")
+		sum |= rapid.SampledFrom([]uint64{0, 1 << 62}).Draw(t, "high bit") // small sums prevail
+		topP := rapid.Float32Range(1e-9, 1).Draw(t, "top-p")
+		u := float64(rapid.Uint64Range(0, 1<<53-1).Draw(t, "u")) / (1 << 53)
+
+		floor := func(x float64) (q *big.Int, whole bool) {
+			r := new(big.Rat).SetFloat64(x)
+			r.Mul(r, new(big.Rat).SetInt(new(big.Int).SetUint64(sum)))
+			return new(big.Int).Quo(r.Num(), r.Denom()), r.IsInt()
+		}
+		if want, _ := floor(u); target(u, sum) != want.Uint64() {
+			t.Fatalf("target = %d, want %d", target(u, sum), want)
+		}
+		want, whole := floor(float64(topP))
+		if !whole {
+			want.Add(want, big.NewInt(1))
+		}
+		if got := (Params{TopP: topP}).nucleusMass(sum); got != want.Uint64() {
+			t.Fatalf("nucleus mass = %d, want %d", got, want)
+		}
 	})
 }
 
