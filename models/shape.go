@@ -92,6 +92,16 @@ func (s Shape) slots() []slot {
 	return list
 }
 
+// Tensors lists the model's tensors under their GGUF names, all of type F32, in
+// the order in which Convert writes them.
+func (s Shape) Tensors() []gguf.TensorInfo {
+	var list []gguf.TensorInfo
+	for _, t := range s.slots() {
+		list = append(list, gguf.TensorInfo{Name: t.name, Type: gguf.F32, Shape: t.shape})
+	}
+	return list
+}
+
 // tensorShape returns the shape of a tensor of the architecture.
 func (s Shape) tensorShape(name string) []int64 {
 	if m := ggufLayer.FindStringSubmatch(name); m != nil {

@@ -25,13 +25,15 @@ func encodeQ8(dst []byte, src []float32) error {
 	for block := 0; block*q8Block < len(src); block++ {
 		x := src[block*q8Block:][:q8Block]
 		y := dst[block*q8Bytes:][:q8Bytes]
-		var amax float32
-		for j, v := range x {
-			a := math.Float32frombits(math.Float32bits(v) &^ (1 << 31))
-			if !(a <= math.MaxFloat32) {
-				return &RangeError{block*q8Block + j, v, Q8_0}
-			}
-			amax = max(amax, a)
+		// The bits of magnitudes are in the order of the magnitudes, infinities and
+		// NaN last.
+		var top uint32
+		for _, v := range x {
+			top = max(top, math.Float32bits(v)&^(1<<31))
+		}
+		amax := math.Float32frombits(top)
+		if !(amax <= math.MaxFloat32) {
+			return notFinite(x, block*q8Block)
 		}
 		d := amax / 127
 		h := F32ToF16(d)
@@ -43,8 +45,19 @@ func encodeQ8(dst []byte, src []float32) error {
 		if d != 0 {
 			id = 1 / d
 		}
+		quants := y[2:][:q8Block]
 		for j, v := range x {
-			y[2+j] = byte(roundHalfAway(float32(v * id)))
+			quants[j] = byte(roundHalfAway(float32(v * id)))
+		}
+	}
+	return nil
+}
+
+// notFinite returns the error for a block that holds an infinity or a NaN.
+func notFinite(x []float32, start int) error {
+	for j, v := range x {
+		if a := math.Abs(float64(v)); !(a <= math.MaxFloat32) {
+			return &RangeError{start + j, v, Q8_0}
 		}
 	}
 	return nil
@@ -57,8 +70,5 @@ func roundHalfAway(x float32) int8 {
 	if !(x <= 128 && x >= -128) {
 		return 0
 	}
-	if x < 0 {
-		return int8(int32(float64(x) - 0.5))
-	}
-	return int8(int32(float64(x) + 0.5))
+	return int8(int32(float64(x) + math.Copysign(0.5, float64(x))))
 }

@@ -117,11 +117,14 @@ func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 	if n > uint64(size)-8 {
 		return nil, fault.Formatf("file is truncated: header of %d bytes, but the file has %d", n, size)
 	}
+	if n == 0 {
+		return nil, fault.Formatf("header is empty; not a safetensors file?")
+	}
 	header := make([]byte, n)
 	if _, err := r.ReadAt(header, 8); err != nil {
 		return nil, fmt.Errorf("read header: %w", err)
 	}
-	if n == 0 || header[0] != '{' {
+	if header[0] != '{' {
 		return nil, fault.Formatf("header does not start with '{'; not a safetensors file?")
 	}
 	return header, nil

@@ -90,6 +90,9 @@ func (t *Tensor) Data() *io.SectionReader {
 // Raw reads the whole tensor's bytes.
 func (t *Tensor) Raw() ([]byte, error) {
 	raw := make([]byte, t.size)
+	if t.size == 0 {
+		return raw, nil // ReadAt at the end of the file would say EOF
+	}
 	if _, err := t.src.ReadAt(raw, t.offset); err != nil {
 		return nil, fmt.Errorf("%s: tensor %s: read: %w", t.Path, t.Name, err)
 	}
