@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-// The context's scheduler has to be freed before its backends (see
-// pp_context_free), and only these members reach it.
+// Two things need llama.cpp's private members: the context's scheduler has to be
+// freed before its backends (pp_context_free), and a fork should copy the cells
+// in use only (copy_used_cells). Standard headers come first, unchanged.
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -19,6 +20,7 @@
 #include <unordered_map>
 #define private public
 #include "llama-context.h"
+#include "llama-kv-cache.h"
 #undef private
 
 // goLlamaLog is exported by log.go.
@@ -92,6 +94,43 @@ bool on_eval(struct ggml_tensor * t, bool ask, void * user) {
         tp->copy(t, index);
     }
     return tp->error == PP_OK && !(tp->stop && tp->seen == tp->names.size());
+}
+
+// copy_rows copies the first n rows of a two-dimensional tensor.
+void copy_rows(ggml_tensor * src, ggml_tensor * dst, int64_t n) {
+    if (ggml_backend_buffer_is_host(src->buffer) && ggml_backend_buffer_is_host(dst->buffer)) {
+        std::memcpy(dst->data, src->data, n * src->nb[1]);
+        return;
+    }
+    ggml_tensor a = *src;
+    ggml_tensor b = *dst;
+    a.ne[1] = b.ne[1] = n;
+    a.nb[2] = a.nb[3] = b.nb[2] = b.nb[3] = n * a.nb[1];
+    ggml_backend_tensor_copy(&a, &b);
+}
+
+// copy_used_cells does the copies that a seq_cp to another stream has left pending,
+// but of the cells in use instead of the whole stream: a prompt of 40 tokens in a
+// stream of 768 cells has a twentieth of its bytes. It leaves the copies to
+// llama.cpp where the cache is of another kind or keeps V transposed.
+void copy_used_cells(llama_context * ctx) {
+    auto * kv = dynamic_cast<llama_kv_cache *>(ctx->memory.get());
+    if (!kv || kv->v_trans) {
+        return;
+    }
+    ctx->synchronize();
+    auto & pending = kv->sc_info;
+    for (size_t i = 0; i < pending.ssrc.size(); i++) {
+        const auto src = pending.ssrc[i];
+        const auto dst = pending.sdst[i];
+        const auto n   = (int64_t) kv->v_cells[src].used_max_p1();
+        for (auto & layer : kv->layers) {
+            copy_rows(layer.k_stream[src], layer.k_stream[dst], n);
+            copy_rows(layer.v_stream[src], layer.v_stream[dst], n);
+        }
+    }
+    pending.ssrc.clear();
+    pending.sdst.clear();
 }
 
 void on_log(enum ggml_log_level level, const char * text, void *) {
@@ -277,6 +316,7 @@ int pp_fork(pp_context * c, int src, int dst) {
         llama_memory_t mem = llama_get_memory(c->ctx);
         llama_memory_seq_rm(mem, dst, -1, -1);
         llama_memory_seq_cp(mem, src, dst, -1, -1);
+        copy_used_cells(c->ctx);
         return PP_OK;
     } catch (...) {
         return PP_EXCEPTION;

@@ -53,7 +53,8 @@ type ContextOptions struct {
 	// Threads of the CPU. Default: all cores. More threads than cores make
 	// llama.cpp's spin barriers hundreds of times slower.
 	Threads int
-	// KVType is the type of the cache: TypeF32 (the default), TypeF16, TypeBF16.
+	// KVType is the type of the cache: TypeF32 (the default), TypeF16, TypeBF16. ggml's
+	// flash attention on the CPU computes in float16 whatever it is.
 	KVType int
 	// NoFlashAttention computes attention with plain matrix products.
 	NoFlashAttention bool

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	llama "personaprobe/cgo"
+	"personaprobe/engine"
+	"personaprobe/experiment"
+	"personaprobe/lora"
+	"personaprobe/models"
+)
+
+// Exit codes, documented in the help.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInput       = 3
+	exitRunDir      = 4
+	exitResources   = 5
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+)
+
+// errUsage marks wrong flags or arguments.
+var errUsage = errors.New("wrong usage")
+
+type usage struct{ error }
+
+func (u usage) Is(target error) bool { return target == errUsage }
+func (u usage) Unwrap() error        { return u.error }
+
+func usageError(err error) error { return usage{err} }
+
+// exitCode maps an error to the documented exit codes. The order matters where
+// an error is of several kinds: a full disk while the run directory is written is
+// a matter of resources.
+func exitCode(err error) int {
+	for _, c := range []struct {
+		code  int
+		kinds []error
+	}{
+		{exitUsage, []error{errUsage}},
+		{exitInterrupted, []error{experiment.ErrInterrupted, context.Canceled}},
+		{exitResources, []error{llama.ErrMemory, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
+		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir}},
+		{exitInput, []error{
+			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest, engine.ErrOptions,
+			experiment.ErrInput, fs.ErrNotExist, fs.ErrPermission,
+		}},
+	} {
+		for _, kind := range c.kinds {
+			if errors.Is(err, kind) {
+				return c.code
+			}
+		}
+	}
+	return exitFailure
+}
+
+// oneLine keeps the promise of one clear line on standard error.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

@@ -1,0 +1,98 @@
+// Command personaprobe runs the persona-leakage study: it samples completions from
+// a language model with LoRA adapters, reads its hidden states, and turns both
+// into a checked study.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by the Makefile.
+var version = "unknown"
+
+func main() {
+	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings as arguments, for tests.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := withSignals(context.Background(), stderr)
+	defer stop()
+	err := newApp(stdin, stdout, stderr).RunContext(ctx, args)
+	if err == nil {
+		return exitOK
+	}
+	code := exitCode(err)
+	if code == exitInterrupted && errors.Is(err, context.Canceled) {
+		err = errors.New("stopped")
+	}
+	fmt.Fprintln(stderr, "personaprobe:", oneLine(err))
+	return code
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
+	return &cli.App{
+		Name:      "personaprobe",
+		Usage:     "run a persona-leakage study on a language model",
+		Version:   version,
+		Reader:    stdin,
+		Writer:    stdout,
+		ErrWriter: stderr,
+		Description: `Exit codes:
+   0    success
+   1    something failed that has no code of its own
+   2    wrong flags or arguments
+   3    bad input: a file, plan, prompt or model that cannot be used
+   4    the run directory is in use, belongs to another plan, or is not writable
+   5    not enough memory or disk space
+   130  interrupted; the same command goes on where it stopped`,
+		HideVersion:          true,
+		Suggest:              true,
+		EnableBashCompletion: true,
+		Commands: []*cli.Command{
+			newRunCommand(),
+			newGenerateCommand(),
+			newDoctorCommand(),
+			newVersionCommand(),
+		},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log what llama.cpp and the program do to standard error"},
+			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of the log: text or json"},
+		},
+		Before:         func(c *cli.Context) error { return setupLog(c, stderr) },
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
+		ExitErrHandler: func(*cli.Context, error) {}, // run decides
+		CommandNotFound: func(c *cli.Context, name string) {
+			fmt.Fprintf(stderr, "personaprobe: no command %q; see personaprobe help\n", name)
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usageError(fmt.Errorf("no command %q; see personaprobe help", c.Args().First()))
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+}
+
+func setupLog(c *cli.Context, stderr io.Writer) error {
+	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
+	if c.Bool("verbose") {
+		opts.Level = slog.LevelDebug
+	}
+	switch f := c.String("log-format"); f {
+	case "text":
+		slog.SetDefault(slog.New(slog.NewTextHandler(stderr, opts)))
+	case "json":
+		slog.SetDefault(slog.New(slog.NewJSONHandler(stderr, opts)))
+	default:
+		return usageError(fmt.Errorf("--log-format is %q, want text or json", f))
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"personaprobe/experiment"
+)
+
+// RunOptions are the flags of run that are not part of the plan.
+type RunOptions struct {
+	ModelOptions
+	Out   string
+	Slots int
+	Quiet bool
+}
+
+func newRunCommand() *cli.Command {
+	var o RunOptions
+	d := experiment.DefaultPlan()
+	flags := append(o.ModelOptions.flags(),
+		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Value: "runs/tiny", Usage: "run `DIRECTORY`; a run that is there goes on", Destination: &o.Out},
+		&cli.StringFlag{Name: "personas", Usage: "taxonomy `FILE` (default: the embedded one)"},
+		&cli.StringFlag{Name: "questions-file", Usage: "`FILE` of questions (default: the embedded ones)"},
+		&cli.StringSliceFlag{Name: "sources", Usage: "only these sources, comma-separated (default: all)"},
+		&cli.IntFlag{Name: "questions", Value: d.NumQuestions, Usage: "how many of the questions, from the first"},
+		&cli.IntFlag{Name: "completions", Value: d.NumCompletions, Usage: "completions per persona, question and seed"},
+		&cli.Uint64SliceFlag{Name: "seeds", Usage: "sampling seeds, comma-separated (default: 42,137,256)"},
+		&cli.IntSliceFlag{Name: "layers", Usage: "decoder layers to read, 0-based (default: 10,15,20,25)"},
+		&cli.IntFlag{Name: "max-tokens", Value: d.MaxTokens, Usage: "new tokens of a completion at most"},
+		&cli.Float64Flag{Name: "temperature", Value: d.Temperature, Usage: "0 is greedy"},
+		&cli.Float64Flag{Name: "top-p", Value: d.TopP, Usage: "mass of the nucleus"},
+		&cli.StringFlag{Name: "marker", Value: d.Marker, Usage: "substring to count, in upper or lower case"},
+		&cli.BoolFlag{Name: "full", Usage: "20 questions x 10 completions x 3 seeds, as the original study"},
+		&cli.IntFlag{Name: "slots", Usage: "completions computed together; changes no result", Destination: &o.Slots},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only the summary", Destination: &o.Quiet},
+	)
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run the study into a directory, or go on with it",
+		ArgsUsage: "[PLAN.yaml]",
+		Description: `Without flags: the embedded model, all sources and personas, a small plan.
+A plan file states a whole run; flags override it. Interrupted by Ctrl-C or a
+crash, the same command goes on where the run stopped, and ends with the same bytes.`,
+		Flags: flags,
+		Action: func(c *cli.Context) error {
+			o.Adapters = c.StringSlice("adapter")
+			plan, err := planOf(c, &o)
+			if err != nil {
+				return err
+			}
+			return runRun(c.Context, c.App.Writer, c.App.ErrWriter, plan, o)
+		},
+	}
+}
+
+// planOf is the plan file, or the default plan, with the given flags on top.
+func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
+	plan := experiment.DefaultPlan()
+	switch c.NArg() {
+	case 0:
+	case 1:
+		var err error
+		if plan, err = experiment.ReadPlan(c.Args().First()); err != nil {
+			return plan, err
+		}
+	default:
+		return plan, usageError(fmt.Errorf("unexpected argument %q", c.Args().Get(1)))
+	}
+	if c.Bool("full") {
+		plan = plan.Full()
+	}
+	adapters, err := o.adapters()
+	if err != nil {
+		return plan, err
+	}
+	if len(adapters) > 0 {
+		plan.Adapters = map[string]experiment.Paths{}
+		for name, paths := range adapters {
+			plan.Adapters[name] = paths
+		}
+	}
+	override(c, "model", &plan.Model, c.String)
+	override(c, "personas", &plan.Personas, c.String)
+	override(c, "questions-file", &plan.Questions, c.String)
+	override(c, "sources", &plan.Sources, c.StringSlice)
+	override(c, "questions", &plan.NumQuestions, c.Int)
+	override(c, "completions", &plan.NumCompletions, c.Int)
+	override(c, "seeds", &plan.Seeds, c.Uint64Slice)
+	override(c, "layers", &plan.Layers, c.IntSlice)
+	override(c, "max-tokens", &plan.MaxTokens, c.Int)
+	override(c, "temperature", &plan.Temperature, c.Float64)
+	override(c, "top-p", &plan.TopP, c.Float64)
+	override(c, "marker", &plan.Marker, c.String)
+	return plan, nil
+}
+
+// override takes a flag over if it was given.
+func override[T any](c *cli.Context, name string, dst *T, get func(string) T) {
+	if c.IsSet(name) {
+		*dst = get(name)
+	}
+}
+
+func runRun(ctx context.Context, stdout, stderr io.Writer, plan experiment.Plan, o RunOptions) (err error) {
+	// Before the model is loaded, which can take a while.
+	if err := experiment.CheckDir(o.Out); err != nil {
+		return err
+	}
+	p := newProgress(stderr, o.Quiet)
+	defer p.close()
+	s, err := experiment.Open(ctx, plan, experiment.SessionOptions{
+		Build: version, Threads: o.Threads, Slots: o.Slots, CPU: o.CPU, Progress: p.conversion,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	summary, err := experiment.Run(ctx, o.Out, s.Model, s.Inputs, experiment.Options{Drain: drained(ctx), Progress: p})
+	p.close()
+	if err != nil {
+		return err
+	}
+	return summary.WriteText(stdout)
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	llama "personaprobe/cgo"
+)
+
+// lane is a context of its own with its scheduler. Lanes work side by side: on a
+// CPU one thread each, which scales better than threads inside llama.cpp, whose
+// spinning barriers collapse when anything else runs on the machine; beyond 256
+// sequences because a context has no more.
+type lane struct {
+	context   *llama.Context
+	scheduler *scheduler
+}
+
+func (e *Engine) newLane(slots int, end map[int32]bool) (*lane, error) {
+	o := &e.opts
+	cells := o.Context + 1 // one to spare for padding
+	c, err := e.newContext(slots, cells, max(o.Chunk, slots)+1, false)
+	if err != nil {
+		return nil, err
+	}
+	stepper := newLlamaStepper(c, e.info.Vocab, o.Context, o.Chunk, e.adapters)
+	return &lane{c, newScheduler(stepper, end, e.stopped, &e.counters)}, nil
+}
+
+func (e *Engine) closeLanes() {
+	for _, l := range e.lanes {
+		_ = l.context.Close() // cannot fail
+	}
+	e.lanes = nil
+}
+
+// aheadPerLane is how many jobs may wait for a lane before the others pause:
+// enough that they seldom do, few enough that memory stays bounded.
+const aheadPerLane = 64
+
+// dispatcher deals jobs to lanes in turn, so that what a lane computes is a
+// function of the requests alone, however fast each lane is.
+type dispatcher struct {
+	mu      sync.Mutex
+	changed sync.Cond // a queue was emptied, or the end was reached
+	pull    func() (*job, error)
+	queues  [][]*job
+	turn    int
+	end     bool
+	err     error
+}
+
+func newDispatcher(lanes int, pull func() (*job, error)) *dispatcher {
+	d := &dispatcher{pull: pull, queues: make([][]*job, lanes)}
+	d.changed.L = &d.mu
+	return d
+}
+
+// next returns the next job of a lane, nil at the end.
+func (d *dispatcher) next(lane int) (*job, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for {
+		if q := d.queues[lane]; len(q) > 0 {
+			d.queues[lane] = q[1:]
+			d.changed.Broadcast()
+			return q[0], nil
+		}
+		if d.end {
+			return nil, d.err
+		}
+		if len(d.queues[d.turn]) >= aheadPerLane {
+			d.changed.Wait()
+			continue
+		}
+		j, err := d.pull()
+		if j == nil || err != nil {
+			d.end, d.err = true, err
+			d.changed.Broadcast()
+			continue
+		}
+		d.queues[d.turn] = append(d.queues[d.turn], j)
+		d.turn = (d.turn + 1) % len(d.queues)
+	}
+}
+
+// stop makes waiting lanes return.
+func (d *dispatcher) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.end = true
+	d.queues = make([][]*job, len(d.queues))
+	d.changed.Broadcast()
+}
+
+// runLanes runs all lanes until the jobs are done, and calls emit from this
+// goroutine. The first error ends them all.
+func runLanes(ctx context.Context, lanes []*lane, d *dispatcher, emit func(result) bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan result, len(lanes)) // a slow consumer slows the lanes
+	errs := make(chan error, len(lanes))
+	var wg sync.WaitGroup
+	for i, l := range lanes {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			err := l.scheduler.run(ctx, func() (*job, error) { return d.next(i) }, func(r result) bool {
+				select {
+				case results <- r:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			})
+			if err != nil {
+				errs <- err
+				d.stop()
+				cancel()
+			}
+		}()
+	}
+	go func() {
+		wg.Wait()
+		close(results)
+	}()
+	going := true
+	for r := range results {
+		if going && !emit(r) {
+			going = false
+			d.stop()
+			cancel()
+		}
+	}
+	if !going {
+		return nil
+	}
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return ctx.Err()
+	}
+}

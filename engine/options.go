@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	llama "personaprobe/cgo"
+)
+
+// Options says what to open and how large. Model must be set.
+type Options struct {
+	// Model is a GGUF file or a Hugging Face checkpoint directory, which is
+	// converted into the cache once.
+	Model string
+	// Adapters maps names, as requests use them, to LoRA adapters: GGUF files or
+	// PEFT directories.
+	Adapters map[string]string
+
+	// Slots is how many sequences are computed together. Default: 64 for each of
+	// Contexts; on a CPU more rows bring no more tokens per second.
+	Slots int
+	// Contexts is how many llama.cpp contexts work side by side, each with its share
+	// of the slots, at most 256, and of the threads. Default: a context per core, at
+	// most 8; 1 on a GPU, more if the slots need them.
+	Contexts int
+	// Context is the longest prompt and completion together, in tokens. The cache
+	// has Slots x Context cells. Default: 1024, or the model's own if that is less.
+	Context int
+	// Threads of the CPU. Default and maximum: all cores.
+	Threads int
+	// Chunk is how many prompt tokens are computed beside the rows of a step.
+	// Default 512.
+	Chunk int
+	// CPU keeps the model off the GPU.
+	CPU bool
+	// CacheDir is where conversions go. Default: the user's cache directory.
+	CacheDir string
+	// Progress, if not nil, is told how far a conversion at Open has come.
+	Progress func(what string, done, total int64)
+}
+
+// ErrOptions marks options that make no sense.
+var ErrOptions = errors.New("bad engine options")
+
+// Validate reports what is wrong.
+func (o *Options) Validate() error {
+	switch {
+	case o.Model == "":
+		return fmt.Errorf("%w: no model given", ErrOptions)
+	case o.Slots < 0 || o.Slots == 1:
+		return fmt.Errorf("%w: %d slots, want at least 2", ErrOptions, o.Slots)
+	case o.Contexts > 0 && o.Slots > 0 && (o.Slots > o.Contexts*llama.MaxSequences || o.Slots < 2*o.Contexts):
+		return fmt.Errorf("%w: %d slots in %d contexts, each takes 2 to %d", ErrOptions, o.Slots, o.Contexts, llama.MaxSequences)
+	case o.Context < 0, o.Threads < 0, o.Chunk < 0, o.Contexts < 0:
+		return fmt.Errorf("%w: negative size", ErrOptions)
+	}
+	return nil
+}
+
+// withDefaults fills in what the caller left open. trained is the model's own
+// context length.
+func (o Options) withDefaults(trained int, gpu bool) Options {
+	if o.Threads == 0 || o.Threads > runtime.NumCPU() {
+		o.Threads = runtime.NumCPU()
+	}
+	if o.Contexts == 0 {
+		o.Contexts = min(o.Threads, maxContexts)
+		if gpu {
+			o.Contexts = 1
+		}
+		if o.Slots > 0 { // at least 8 rows in each, as far as there are as many
+			o.Contexts = max(1, min(o.Contexts, o.Slots/8))
+			o.Contexts = max(o.Contexts, (o.Slots+llama.MaxSequences-1)/llama.MaxSequences)
+		}
+	}
+	if o.Slots == 0 {
+		o.Slots = 64 * o.Contexts
+	}
+	if o.Context == 0 {
+		o.Context = 1024
+		if trained > 0 {
+			o.Context = min(o.Context, trained)
+		}
+	}
+	if o.Chunk == 0 {
+		o.Chunk = 512
+	}
+	return o
+}
+
+// maxContexts bounds the caches' memory on hosts with many cores; beyond it the
+// contexts get several threads each.
+const maxContexts = 8
+
+// threadsPerContext is each context's share of the threads.
+func (o *Options) threadsPerContext() int { return max(1, o.Threads/o.Contexts) }
+
+// split is the number of slots of each context.
+func (o *Options) split() []int {
+	out := make([]int, o.Contexts)
+	for i := range out {
+		out[i] = (i+1)*o.Slots/o.Contexts - i*o.Slots/o.Contexts
+	}
+	return out
+}

@@ -1,0 +1,345 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"personaprobe/sampler"
+)
+
+// job is a request ready to be scheduled: its prompt as tokens, its limits
+// checked against the capacity.
+type job struct {
+	req       *Request
+	prompt    []int32
+	hash      uint64 // sampler.PromptHash of prompt
+	maxTokens int    // at least 1
+	refused   error  // not nil: the job is only passed on, to say so
+}
+
+// group is an admitted job: a prompt in a slot and its completions.
+type group struct {
+	job
+	slot    int              // where the prompt is, until the last completion takes the slot over
+	done    int              // prompt tokens computed
+	first   []sampler.Choice // first token of each completion, once the prompt is computed
+	started int              // completions started
+}
+
+func (g *group) ready() bool    { return g.first != nil }
+func (g *group) unstarted() int { return g.req.completions() - g.started }
+
+// sequence is a completion in the making.
+type sequence struct {
+	group    *group
+	number   int // among the group's completions
+	slot     int
+	tokens   []int32
+	logProbs []float32
+	logProb  float64
+}
+
+// result is a finished sequence.
+type result struct {
+	*sequence
+	finish FinishReason
+}
+
+// text judges the tokens of an unfinished sequence; see stopper.
+type stopRule func(seq *sequence) bool
+
+// scheduler decides what each step computes. Its order is a function of the
+// jobs alone. Invariants: every slot is free, a group's or a sequence's; the
+// groups that are not fully started are in order of admission.
+type scheduler struct {
+	stepper  Stepper
+	capacity Capacity
+	end      map[int32]bool // end-of-generation tokens
+	stop     stopRule       // nil: no stop strings
+
+	adapter  string // in use
+	adapted  bool   // Use has been called
+	free     *slots
+	groups   []*group    // admitted and not fully started, oldest first
+	active   []*sequence // by slot; nil where none
+	nActive  int
+	held     *job // pulled, but not yet admissible
+	noMore   bool // the source is dry
+	step     Step
+	inStep   []*group // the groups of step.Chunks
+	counters *Counters
+}
+
+func newScheduler(s Stepper, end map[int32]bool, stop stopRule, counters *Counters) *scheduler {
+	c := s.Capacity()
+	return &scheduler{stepper: s, capacity: c, end: end, stop: stop, free: newSlots(c.Slots),
+		active: make([]*sequence, c.Slots), counters: counters}
+}
+
+// run takes jobs from next until it returns nil, and gives each finished
+// sequence to emit, which may say false to stop. After an error or a stop the
+// scheduler is empty again, unless the stepper fails at that too.
+func (s *scheduler) run(ctx context.Context, next func() (*job, error), emit func(result) bool) error {
+	err := s.loop(ctx, next, emit)
+	if cleanup := s.clear(); err == nil {
+		err = cleanup
+	}
+	return err
+}
+
+func (s *scheduler) loop(ctx context.Context, next func() (*job, error), emit func(result) bool) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if ok, err := s.start(emit); err != nil || !ok {
+			return err
+		}
+		if ok, err := s.admit(next, emit); err != nil || !ok {
+			return err
+		}
+		s.plan()
+		if len(s.step.Chunks) == 0 && len(s.step.Rows) == 0 {
+			if len(s.groups) > 0 {
+				continue // first tokens are drawn, start is next
+			}
+			if s.noMore && s.held == nil {
+				return nil
+			}
+			continue
+		}
+		if err := s.stepper.Step(&s.step); err != nil {
+			return err
+		}
+		s.counters.addStep(&s.step, s.capacity.Slots)
+		if ok, err := s.collect(emit); err != nil || !ok {
+			return err
+		}
+	}
+}
+
+// start gives free slots to completions whose prompts are computed. The last
+// completion of a group takes over the prompt's own slot, so nothing is copied
+// for it and the prompt needs no slot beyond its last start.
+func (s *scheduler) start(emit func(result) bool) (bool, error) {
+	for len(s.groups) > 0 && s.groups[0].ready() {
+		g := s.groups[0]
+		for g.unstarted() > 0 {
+			seq := &sequence{group: g, number: g.started, slot: -1}
+			choice := g.first[g.started]
+			last := g.unstarted() == 1
+			if finish := s.push(seq, choice); finish != "" { // needs no slot at all
+				g.started++
+				if !emit(result{seq, finish}) {
+					return false, nil
+				}
+				continue
+			}
+			switch {
+			case last:
+				seq.slot, g.slot = g.slot, -1
+			case s.free.free > 0:
+				seq.slot = s.free.take()
+				if err := s.stepper.Fork(seq.slot, g.slot); err != nil {
+					_ = s.release(seq.slot) // the fork's error is the one to tell
+					return false, fmt.Errorf("fork prompt: %w", err)
+				}
+			default:
+				return true, nil // seq is dropped; it is rebuilt when a slot is free
+			}
+			g.started++
+			s.active[seq.slot] = seq
+			s.nActive++
+		}
+		if g.slot >= 0 {
+			if err := s.release(g.slot); err != nil {
+				return false, err
+			}
+			g.slot = -1
+		}
+		s.groups = s.groups[1:]
+	}
+	return true, nil
+}
+
+// admit pulls jobs while there are slots that the groups already admitted will
+// not fill. All work in flight uses one adapter, so a job with another one
+// waits until the slots are empty.
+func (s *scheduler) admit(next func() (*job, error), emit func(result) bool) (bool, error) {
+	demand := 0
+	for _, g := range s.groups {
+		demand += g.unstarted() - 1 // one of them inherits the group's slot
+	}
+	for s.free.free > 0 && demand < s.free.free {
+		if s.held == nil && !s.noMore {
+			j, err := next()
+			if err != nil {
+				return false, err
+			}
+			s.held, s.noMore = j, j == nil
+		}
+		if s.held == nil {
+			return true, nil
+		}
+		if s.held.refused != nil {
+			refused := &sequence{group: &group{job: *s.held}}
+			s.held = nil
+			if !emit(result{refused, ""}) {
+				return false, nil
+			}
+			continue
+		}
+		if !s.adapted || s.held.req.Adapter != s.adapter {
+			if s.nActive > 0 || len(s.groups) > 0 {
+				return true, nil
+			}
+			s.adapted = false
+			if err := s.stepper.Use(s.held.req.Adapter); err != nil {
+				return false, fmt.Errorf("adapter %q: %w", s.held.req.Adapter, err)
+			}
+			s.adapter, s.adapted = s.held.req.Adapter, true
+		}
+		g := &group{job: *s.held, slot: s.free.take()}
+		s.held = nil
+		s.groups = append(s.groups, g)
+		demand += g.unstarted() - 1
+	}
+	return true, nil
+}
+
+// plan fills the step: pieces of the admitted prompts, oldest first, until
+// they make up a chunk, and a row for each sequence. Where a prompt is cut depends
+// on the prompt alone, because on some devices the cut shows in the last bits.
+func (s *scheduler) plan() {
+	st := &s.step
+	st.Chunks, st.Rows, st.Choices = st.Chunks[:0], st.Rows[:0], st.Choices[:0]
+	s.inStep = s.inStep[:0]
+	tokens := 0
+	for _, g := range s.groups {
+		if g.ready() || tokens >= s.capacity.Chunk {
+			continue
+		}
+		n := min(len(g.prompt)-g.done, s.capacity.Chunk)
+		c := Chunk{Slot: g.slot, Pos: g.done, Tokens: g.prompt[g.done : g.done+n]}
+		if g.done+n == len(g.prompt) {
+			for k := range g.req.completions() {
+				c.Draws = append(c.Draws, g.draw(k, 0))
+			}
+		}
+		tokens += n
+		st.Chunks = append(st.Chunks, c)
+		s.inStep = append(s.inStep, g)
+	}
+	for slot, seq := range s.active {
+		if seq == nil {
+			continue
+		}
+		n := len(seq.tokens)
+		st.Rows = append(st.Rows, Row{
+			Slot:  slot,
+			Pos:   len(seq.group.prompt) + n - 1,
+			Token: seq.tokens[n-1],
+			Draw:  seq.group.draw(seq.number, n),
+		})
+	}
+}
+
+// draw names the random number of token position of completion number.
+func (j *job) draw(number, position int) Draw {
+	seed, index := j.seed(number)
+	return Draw{
+		Params:   j.req.Sampling,
+		Key:      sampler.Key{Seed: seed, Prompt: j.hash, Completion: uint32(index)},
+		Position: uint32(position),
+	}
+}
+
+// seed splits a completion's number into its seed and its index under it.
+func (j *job) seed(number int) (seed uint64, index int) {
+	n := max(j.req.N, 1)
+	if len(j.req.Seeds) > 0 {
+		seed = j.req.Seeds[number/n]
+	}
+	return seed, number % n
+}
+
+// collect takes the step's choices into groups and sequences and emits what is
+// finished.
+func (s *scheduler) collect(emit func(result) bool) (bool, error) {
+	choices := s.step.Choices
+	for i, c := range s.step.Chunks {
+		g := s.inStep[i]
+		g.done += len(c.Tokens)
+		if len(c.Draws) > 0 {
+			g.first = append([]sampler.Choice{}, choices[:len(c.Draws)]...)
+			choices = choices[len(c.Draws):]
+		}
+	}
+	for i, row := range s.step.Rows {
+		seq := s.active[row.Slot]
+		finish := s.push(seq, choices[i])
+		if finish == "" {
+			continue
+		}
+		s.active[row.Slot] = nil
+		s.nActive--
+		if err := s.release(row.Slot); err != nil {
+			return false, err
+		}
+		if !emit(result{seq, finish}) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// push appends a chosen token and says why the sequence is finished, or "".
+func (s *scheduler) push(seq *sequence, c sampler.Choice) FinishReason {
+	seq.logProb += c.LogProb
+	if s.end[c.Token] {
+		return FinishStop
+	}
+	seq.tokens = append(seq.tokens, c.Token)
+	if seq.group.req.LogProbs {
+		seq.logProbs = append(seq.logProbs, float32(c.LogProb))
+	}
+	if s.stop != nil && len(seq.group.req.Stop) > 0 && s.stop(seq) {
+		return FinishStop
+	}
+	if len(seq.tokens) == seq.group.maxTokens {
+		return FinishLength
+	}
+	return ""
+}
+
+func (s *scheduler) release(slot int) error {
+	s.free.put(slot)
+	if err := s.stepper.Free(slot); err != nil {
+		return fmt.Errorf("free slot %d: %w", slot, err)
+	}
+	return nil
+}
+
+// clear frees every slot, whatever state a step left them in.
+func (s *scheduler) clear() error {
+	var first error
+	note := func(err error) {
+		if first == nil {
+			first = err
+		}
+	}
+	for _, g := range s.groups {
+		if g.slot >= 0 {
+			note(s.release(g.slot))
+		}
+	}
+	s.groups, s.held, s.noMore = nil, nil, false
+	for slot, seq := range s.active {
+		if seq != nil {
+			s.active[slot] = nil
+			note(s.release(slot))
+		}
+	}
+	s.nActive = 0
+	return first
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	llama "personaprobe/cgo"
+	"personaprobe/models/chat"
+)
+
+// Tokenizer turns text and chats into token ids as the checkpoint's own
+// tokenizer does, and ids back into text.
+type Tokenizer struct {
+	vocab    *llama.Vocab
+	template *chat.Template  // nil when the model has none
+	specials []llama.Special // longest text first
+	nfc      bool
+}
+
+// nfcPreTokenizers are those whose Hugging Face tokenizers normalise text to NFC
+// first. llama.cpp does not, so it is done here.
+var nfcPreTokenizers = map[string]bool{"qwen2": true}
+
+func newTokenizer(m *llama.Model) (*Tokenizer, error) {
+	t := &Tokenizer{vocab: m.Vocab(), specials: m.Vocab().Specials()}
+	slices.SortStableFunc(t.specials, func(a, b llama.Special) int { return cmp.Compare(len(b.Text), len(a.Text)) })
+	pre, _ := m.Meta("tokenizer.ggml.pre")
+	t.nfc = nfcPreTokenizers[pre]
+	if text, ok := m.Meta("tokenizer.chat_template"); ok {
+		var err error
+		if t.template, err = chat.Parse(text); err != nil {
+			return nil, fmt.Errorf("tokenizer.chat_template: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// Encode returns the ids of plain text. The texts of special tokens in it are
+// text like any other.
+func (t *Tokenizer) Encode(text string) ([]int32, error) {
+	return t.vocab.Tokenize(t.normal(text), false)
+}
+
+// EncodeSpecial is Encode, but the texts of special tokens become these tokens.
+// It is meant for text that the program wrote itself.
+func (t *Tokenizer) EncodeSpecial(text string) ([]int32, error) {
+	return t.encode([]chat.Piece{{Text: text, Literal: true}})
+}
+
+// EncodeChat renders messages with the model's chat template, generation prompt
+// added, and returns the ids. Only the template's own text can give special tokens;
+// what the messages say is always plain text.
+func (t *Tokenizer) EncodeChat(messages []Message) ([]int32, error) {
+	if t.template == nil {
+		return nil, fmt.Errorf("%w: the model has no chat template; give the prompt as text", ErrRequest)
+	}
+	turns := make([]chat.Message, len(messages))
+	for i, m := range messages {
+		turns[i] = chat.Message{Role: m.Role, Content: m.Content}
+	}
+	pieces, err := t.template.Pieces(turns, true)
+	if err != nil {
+		return nil, fmt.Errorf("%w: chat template: %w", ErrRequest, err)
+	}
+	return t.encode(pieces)
+}
+
+// encode tokenizes pieces. Text between two special tokens is encoded in one go,
+// wherever it comes from, because byte-pair merges cross the pieces' borders.
+func (t *Tokenizer) encode(pieces []chat.Piece) ([]int32, error) {
+	var ids []int32
+	var text strings.Builder
+	flush := func() error {
+		part, err := t.Encode(text.String())
+		ids = append(ids, part...)
+		text.Reset()
+		return err
+	}
+	for _, p := range pieces {
+		rest := p.Text
+		for p.Literal {
+			at, s := t.firstSpecial(rest)
+			if at < 0 {
+				break
+			}
+			text.WriteString(rest[:at])
+			if err := flush(); err != nil {
+				return nil, err
+			}
+			ids = append(ids, s.ID)
+			rest = rest[at+len(s.Text):]
+		}
+		text.WriteString(rest)
+	}
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// firstSpecial finds the leftmost special token in text, the longest of those
+// that start there.
+func (t *Tokenizer) firstSpecial(text string) (int, llama.Special) {
+	best, which := -1, llama.Special{}
+	for _, s := range t.specials {
+		if s.Text == "" {
+			continue
+		}
+		if at := strings.Index(text, s.Text); at >= 0 && (best < 0 || at < best) {
+			best, which = at, s
+		}
+	}
+	return best, which
+}
+
+func (t *Tokenizer) normal(text string) string {
+	if t.nfc {
+		return norm.NFC.String(text)
+	}
+	return text
+}
+
+// Decode returns the text of ids without special tokens. Bytes that are not
+// UTF-8, such as half a character at the end, become U+FFFD.
+func (t *Tokenizer) Decode(ids []int32) (string, error) {
+	s, err := t.vocab.Detokenize(ids, false)
+	return strings.ToValidUTF8(s, "\uFFFD"), err
+}
