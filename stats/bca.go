@@ -30,7 +30,8 @@ func bcaTails(estimate float64, sorted []float64, jackknife [][]float64, level f
 	if 1 <= acceleration*(bias+critical) || 1 <= acceleration*(bias-critical) {
 		return 0, 0, undefined(name, "the statistic is too skewed for the correction (acceleration %.3g)", acceleration)
 	}
-	return tail(-critical), tail(critical), nil
+	low, high = tail(-critical), tail(critical)
+	return low, high, finite(name, low, high)
 }
 
 // shareBelow counts replicates equal to the estimate but for the order in which
@@ -66,7 +67,7 @@ func acceleration(jackknife [][]float64) (a float64, ok bool) {
 		scale := c.norm / largest // the unit cancels; dropped so that powers stay in range
 		squares += scale * scale
 		for _, u := range c.unit {
-			cubes -= math.Pow(scale*u, 3)
+			cubes -= scale * scale * scale * u * u * u
 		}
 	}
 	if len(factors) == 0 {

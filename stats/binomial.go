@@ -52,7 +52,7 @@ func checkBinomial(name string, k, n int, level float64) error {
 // pinned keeps the interval in [0, 1] and makes the bound that k = 0 and k = n
 // have by definition exact.
 func pinned(k, n int, i Interval) Interval {
-	i.Lower, i.Upper = clamp(i.Lower, 0, 1), clamp(i.Upper, 0, 1)
+	i.Lower, i.Upper = clamp(i.Lower, 0), clamp(i.Upper, 0)
 	if k == 0 {
 		i.Lower = 0
 	}

@@ -6,7 +6,9 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// Correlation is a correlation coefficient with its test against zero.
+// Correlation is a correlation coefficient with its test against zero. At a
+// coefficient of exactly 1 or -1 the t statistic is infinite and P is 0, however few
+// the pairs: [Permutation] gives the p-value of such data.
 type Correlation struct {
 	Coefficient float64 // in [-1, 1]
 	P           float64 // two-sided, from Student's t with DF degrees of freedom
@@ -92,7 +94,7 @@ func isConstant(x []float64) bool {
 // whole numbers exactly 1.
 func cosine(x, y []float64) float64 {
 	r := floats.Dot(x, y) / math.Sqrt(floats.Dot(x, x)*floats.Dot(y, y))
-	return clamp(r, -1, 1)
+	return clamp(r, -1)
 }
 
 func pick[T any](first bool, a, b T) T {

@@ -34,7 +34,7 @@ func Folds(n, k int, seed uint64) ([]int, error) {
 // squared errors of all folds. folds[i] is any label of unit i's fold. It is
 // undefined where the fit to some folds is.
 func CrossValidate(folds []int, response []float64, predictors ...[]float64) (CrossValidation, error) {
-	return crossValidate(folds, response, predictors, func(training, x []float64) []float64 { return x })
+	return crossValidate(folds, response, predictors, func(_, x []float64) []float64 { return x })
 }
 
 // CrossValidateRanks is [CrossValidate] for [RankRegression]. Ranks are those among

@@ -100,5 +100,5 @@ func (d CorrelationDifference) bounds(r, level float64) Interval {
 func (d CorrelationDifference) estimateCorrelation() float64 {
 	r1, r2, r12 := d.First, d.Second, d.Between
 	top := (r12-r1*r2/2)*(1-r1*r1-r2*r2-r12*r12) + r12*r12*r12
-	return clamp(top/((1-r1*r1)*(1-r2*r2)), -1, 1)
+	return clamp(top/((1-r1*r1)*(1-r2*r2)), -1)
 }

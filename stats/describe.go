@@ -53,7 +53,7 @@ func (s Summary) SampleStd() (float64, error) {
 // quantile interpolates linearly between the order statistics of sorted values, as
 // numpy's default does (type 7 of Hyndman and Fan 1996).
 func quantile(sorted []float64, p float64) float64 {
-	position := clamp(p, 0, 1) * float64(len(sorted)-1)
+	position := clamp(p, 0) * float64(len(sorted)-1)
 	below := int(position)
 	if below == len(sorted)-1 {
 		return sorted[below]

@@ -36,7 +36,7 @@ func NewTwoWay(table [][]float64) (TwoWay, error) {
 			largest = math.Max(largest, math.Abs(v))
 		}
 	}
-	a.addSquares(table, rowMeans, columnMeans, n*k*math.Pow(roundingSpread*largest, 2))
+	a.addSquares(table, rowMeans, columnMeans, n*k*square(roundingSpread*largest))
 	a.MSRows, a.MSColumns = a.SSRows/a.dfRows, a.SSColumns/a.dfColumns
 	a.MSError, a.MSWithin = a.SSError/a.dfError, (a.SSColumns+a.SSError)/a.dfWithinRow
 	return a, finite(name, a.GrandMean, a.SSTotal, a.SSRows, a.SSColumns, a.SSError)
@@ -61,6 +61,10 @@ func (a *TwoWay) addSquares(table [][]float64, rowMeans, columnMeans []float64, 
 		}
 	}
 }
+
+// cancelled is the size, relative to its terms, below which a difference of mean
+// squares is rounding of zero.
+const cancelled = 1e-12
 
 // ICCForm names an intraclass correlation as Shrout and Fleiss (1979) do: the
 // model, and whether one rating (1) or the mean of all K (K) is judged.
@@ -123,8 +127,8 @@ func ICC(table [][]float64, form ICCForm) (Reliability, error) {
 	case ICC2K:
 		total += (a.MSColumns - noise) / n
 	}
-	if total <= 0 {
-		return Reliability{}, undefined(form.String(), "the estimated total variance is %v", total)
+	if total <= cancelled*(a.MSRows+a.MSColumns+noise) {
+		return Reliability{}, undefined(form.String(), "the total variance is estimated to be zero or negative")
 	}
 	r := Reliability{Coefficient: (a.MSRows - noise) / total, Form: form, Table: a}
 	return r, finite(form.String(), r.Coefficient)

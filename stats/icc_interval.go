@@ -1,5 +1,7 @@
 package stats
 
+import "math"
+
 // FTest is an F test of a hypothesis of zero.
 type FTest struct {
 	F        float64
@@ -43,11 +45,15 @@ func (r Reliability) Interval(level float64) (Interval, error) {
 	switch {
 	case r.Form == ICC21 || r.Form == ICC2K:
 		i.Lower, i.Upper = r.agreementBounds(level)
+		if math.IsNaN(i.Lower) || math.IsNaN(i.Upper) {
+			return Interval{}, undefined(name, "the total variance at a bound is estimated below zero")
+		}
 	case r.oneWay():
 		i.Lower, i.Upper = r.ratioBounds(level, r.Table.MSWithin, r.Table.dfWithinRow)
 	default:
 		i.Lower, i.Upper = r.ratioBounds(level, r.Table.MSError, r.Table.dfError)
 	}
+	i.Lower = math.Min(i.Lower, i.Upper) // the same number twice can differ by rounding
 	return i, finite(name, i.Lower, i.Upper)
 }
 
@@ -69,6 +75,8 @@ func (r Reliability) ratioBounds(level, noise, df float64) (lower, upper float64
 
 // agreementBounds are those of McGraw and Wong (1996, table 7). The degrees of
 // freedom are in the form of Shrout and Fleiss (1979), times the error mean square.
+// Where columns differ less than error, the total variance at a bound of the mean of
+// K can be estimated below zero, and the bound is NaN.
 func (r Reliability) agreementBounds(level float64) (lower, upper float64) {
 	a, n, k := r.Table, float64(r.Table.N), float64(r.Table.K)
 	if a.MSError == 0 && a.MSColumns == 0 {
@@ -78,12 +86,19 @@ func (r Reliability) agreementBounds(level float64) (lower, upper float64) {
 	u := k * single * a.MSColumns
 	v := (n*(1+(k-1)*single) - k*single) * a.MSError
 	df := (u + v) * (u + v) / (u*u/a.dfColumns + v*v/a.dfError)
+	if !(df > 0) { // 0/0
+		return math.NaN(), math.NaN()
+	}
 	others := k*a.MSColumns + (k*n-k-n)*a.MSError
 	if r.Form == ICC2K {
 		others = a.MSColumns - a.MSError
 	}
 	bound := func(rows, f float64) float64 {
-		return n * (rows - f*a.MSError) / (f*others + n*rows)
+		total := f*others + n*rows
+		if total <= cancelled*(f*(a.MSColumns+a.MSError)+n*rows) {
+			return math.NaN()
+		}
+		return n * (rows - f*a.MSError) / total
 	}
 	return bound(a.MSRows, fCritical(level, a.dfRows, df)),
 		bound(a.MSRows*fCritical(level, df, a.dfRows), 1)

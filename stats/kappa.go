@@ -25,7 +25,11 @@ func CohenKappa[L comparable](a, b []L) (Kappa, error) {
 	if len(a) == 0 {
 		return Kappa{}, undefined(name, "no items")
 	}
-	table, n := crossTable(a, b), float64(len(a))
+	table, err := crossTable(a, b)
+	if err != nil {
+		return Kappa{}, err
+	}
+	n := float64(len(a))
 	rows, columns := make([]float64, len(table)), make([]float64, len(table))
 	for i := range table {
 		for j := range table {
@@ -42,7 +46,7 @@ func CohenKappa[L comparable](a, b []L) (Kappa, error) {
 	if len(table) == 1 {
 		return Kappa{}, undefined(name, "both raters gave every item the same label")
 	}
-	k.Coefficient = clamp((k.Observed-k.Expected)/(1-k.Expected), -1, 1)
+	k.Coefficient = clamp((k.Observed-k.Expected)/(1-k.Expected), -1)
 	k.SE = kappaSE(table, rows, columns, k)
 	k.nullSE = kappaNullSE(rows, columns, k)
 	return k, finite(name, k.Coefficient, k.SE, k.nullSE)
@@ -78,12 +82,15 @@ func (k Kappa) Interval(level float64) (Interval, error) {
 
 // crossTable counts pairs of labels, labels in order of appearance: the order of a
 // map would change the last bits from run to run.
-func crossTable[L comparable](a, b []L) [][]float64 {
+func crossTable[L comparable](a, b []L) ([][]float64, error) {
 	position := map[L]int{}
 	for i := range a {
 		for _, label := range [...]L{a[i], b[i]} {
 			if _, known := position[label]; !known {
 				position[label] = len(position)
+			}
+			if _, known := position[label]; !known { // NaN
+				return nil, badInput("cohen kappa", "label %v of item %d does not equal itself", label, i)
 			}
 		}
 	}
@@ -94,7 +101,7 @@ func crossTable[L comparable](a, b []L) [][]float64 {
 	for i := range a {
 		table[position[a[i]]][position[b[i]]]++
 	}
-	return table
+	return table, nil
 }
 
 func kappaSE(table [][]float64, rows, columns []float64, k Kappa) float64 {

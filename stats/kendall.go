@@ -43,7 +43,7 @@ func KendallTau(x, y []float64) (RankCorrelation, error) {
 	tiedX, tiedY := tieSum(tiesX, pairs), tieSum(tiesY, pairs)
 	score := total - tiedX - tiedY + joint - 2*discordant // concordant - discordant
 	result := RankCorrelation{
-		Tau: clamp(score/math.Sqrt((total-tiedX)*(total-tiedY)), -1, 1),
+		Tau: clamp(score/math.Sqrt((total-tiedX)*(total-tiedY)), -1),
 		N:   len(x),
 	}
 	fewer := math.Min(discordant, total-discordant)
@@ -140,5 +140,5 @@ func kendallExactP(n, c int) float64 {
 	for _, v := range p {
 		tail += v
 	}
-	return clamp(2*tail, 0, 1)
+	return clamp(2*tail, 0)
 }

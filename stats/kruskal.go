@@ -41,19 +41,19 @@ func KruskalWallis(groups ...[]float64) (KruskalWallisTest, error) {
 	ranks, ties := midRanks(all)
 	n, k := float64(len(all)), float64(len(groups))
 	var h float64
-	for rest := ranks; len(groups) > 0; groups = groups[1:] {
-		size := float64(len(groups[0]))
-		var sum float64
-		for _, r := range rest[:len(groups[0])] {
+	rest := ranks
+	for _, group := range groups {
+		var sum float64 // of ranks, about its expectation
+		for _, r := range rest[:len(group)] {
 			sum += r - (n+1)/2
 		}
-		h += sum * sum / size
-		rest = rest[len(groups[0]):]
+		h += sum * sum / float64(len(group))
+		rest = rest[len(group):]
 	}
 	// 12/(n(n+1)) over the correction 1 - sum(t^3-t)/(n^3-n), as one division.
 	h *= 12 * (n - 1) / (n*n*n - n - tieSum(ties, func(t float64) float64 { return t*t*t - t }))
 	result := KruskalWallisTest{
-		H: h, DF: int(k) - 1, P: chiSquaredUpperP(h, k-1), N: len(all),
+		H: h, DF: len(groups) - 1, P: chiSquaredUpperP(h, k-1), N: len(all),
 		EpsilonSquared: h * (n + 1) / (n*n - 1),
 		EtaSquared:     (h - k + 1) / (n - k),
 	}

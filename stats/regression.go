@@ -94,7 +94,7 @@ func OLS(response []float64, predictors ...[]float64) (Regression, error) {
 	coefficients, residuals := d.fit(y.unit)
 	r.unexplained = floats.Dot(residuals, residuals)
 	r.RSS = r.unexplained * r.TSS
-	r.R2 = clamp(1-r.unexplained, 0, 1)
+	r.R2 = clamp(1-r.unexplained, 0)
 	r.AdjustedR2 = 1 - r.unexplained*float64(n-1)/float64(r.DF)
 	r.estimates(d, y, coefficients)
 	return r, r.finite(name)

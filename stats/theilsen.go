@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// maxTheilSen bounds the points of [TheilSen]: 10,000 make 400 MB of slopes.
+const maxTheilSen = 10000
+
 // TheilSenLine is a robust line through paired data.
 type TheilSenLine struct {
 	Slope     float64 // median of the slopes between all pairs with different x
@@ -16,8 +19,8 @@ type TheilSenLine struct {
 }
 
 // TheilSen fits a line that up to 29 % of wild values cannot move far (Theil 1950;
-// Sen 1968). It takes time and memory for n(n-1)/2 slopes. It is undefined for
-// fewer than 2 points and if x is constant.
+// Sen 1968). It takes time and memory for n(n-1)/2 slopes, and refuses more
+// than 10,000 points. It is undefined for fewer than 2 points and if x is constant.
 func TheilSen(x, y []float64) (TheilSenLine, error) {
 	const name = "theil-sen"
 	if err := checkPaired(name, x, y); err != nil {
@@ -25,6 +28,9 @@ func TheilSen(x, y []float64) (TheilSenLine, error) {
 	}
 	if len(x) < 2 {
 		return TheilSenLine{}, undefined(name, "needs 2 points, got %d", len(x))
+	}
+	if len(x) > maxTheilSen {
+		return TheilSenLine{}, badInput(name, "%d points make too many slopes; fit at most %d, for example a random part", len(x), maxTheilSen)
 	}
 	if isConstant(x) {
 		return TheilSenLine{}, undefined(name, "x is constant")
