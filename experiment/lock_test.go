@@ -1,0 +1,61 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestLockKeepsOthersOut(t *testing.T) {
+	in := makeInputs(t, smallPlan())
+	dir := t.TempDir()
+	model := &fakeModel{}
+	var inside error
+	model.onEach = func(n int) {
+		if n == 5 {
+			_, inside = Run(context.Background(), dir, &fakeModel{}, in, Options{})
+		}
+	}
+	if _, err := Run(context.Background(), dir, model, in, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	host, _ := os.Hostname()
+	if !errors.Is(inside, ErrLocked) || !strings.Contains(inside.Error(), fmt.Sprintf("process %d on %s", os.Getpid(), host)) {
+		t.Errorf("got %v", inside)
+	}
+	// The file that is left locks nobody out, whatever it says.
+	if err := os.WriteFile(filepath.Join(dir, lockName), []byte(`{"pid": 1, "host": "gone"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Analyse(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLockedByAnUnknownHolder(t *testing.T) {
+	dir := t.TempDir()
+	l, err := acquireLock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.file.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := acquireLock(dir); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("got %v", err)
+	}
+	if err := l.release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := acquireLock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.release(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,270 @@
+package experiment
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrManifest marks a run directory that was begun with something else than what is
+// to be run now.
+var ErrManifest = errors.New("run directory belongs to another run")
+
+// manifestFormat is the version of the run directory's layout.
+const manifestFormat = 1
+
+const (
+	manifestFile  = "manifest.json"
+	taxonomyFile  = "taxonomy.json"
+	questionsFile = "questions.json"
+)
+
+// File is a file with the hash of its content.
+type File struct {
+	Path   string // as opened; not compared
+	SHA256 string // lower-case hex
+}
+
+// Inputs are what a run is made of, ready to be run: the study, and what the caller
+// knows of the model it opened.
+type Inputs struct {
+	Study    *Study
+	Model    File            // base model
+	Name     string          // the base model's name in the artefacts; "": its file's
+	Adapters map[string]File // by Adapter.Name
+	Build    string          // program version or revision: another build may give other bytes
+	Device   string          // what computes, such as "cpu x86-64-v3" or "NVIDIA H200"
+	Rows     int             // declared rows of a decoding step; 0 if the device needs none
+	// Settings are further choices that bear on the bytes, such as the cache's type.
+	Settings map[string]string
+}
+
+// Validate reports a missing study, hash or build.
+func (in Inputs) Validate() error {
+	switch {
+	case in.Study == nil:
+		return errors.New("inputs have no study")
+	case in.Model.SHA256 == "":
+		return errors.New("inputs have no hash of the model")
+	case in.Build == "" || in.Device == "":
+		return errors.New("inputs do not name the build and the device")
+	}
+	for _, a := range in.Study.Adapters() {
+		if in.Adapters[a.Name()].SHA256 == "" {
+			return fmt.Errorf("inputs have no hash of the adapter %s", a.Name())
+		}
+	}
+	return nil
+}
+
+// Manifest is manifest.json.
+type Manifest struct {
+	Format   int               `json:"format"`
+	Created  string            `json:"created"`    // RFC 3339, UTC; not compared
+	Base     string            `json:"base_model"` // name; not compared
+	Paths    map[string]string `json:"paths"`      // where the files were; not compared
+	Identity Identity          `json:"identity"`
+}
+
+// Identity is everything that determines the bytes of a run.
+type Identity struct {
+	Model          string            `json:"model_sha256"`
+	Adapters       map[string]string `json:"adapters_sha256"` // by Adapter.Name
+	Taxonomy       string            `json:"taxonomy_sha256"`
+	Questions      string            `json:"questions_sha256"`
+	Sources        []string          `json:"sources"`
+	NumQuestions   int               `json:"n_questions"`
+	NumCompletions int               `json:"n_completions"`
+	Seeds          []uint64          `json:"seeds"`
+	Layers         []int             `json:"layers"`
+	Temperature    float64           `json:"temperature"`
+	TopP           float64           `json:"top_p"`
+	MaxTokens      int               `json:"max_tokens"`
+	Marker         string            `json:"marker"`
+	Build          string            `json:"build"`
+	Device         string            `json:"device"`
+	Rows           int               `json:"rows"`
+	Settings       map[string]string `json:"settings"`
+}
+
+// manifest is the inputs' manifest, created now.
+func (in Inputs) manifest(now time.Time) Manifest {
+	s, p := in.Study, in.Study.Plan
+	m := Manifest{
+		Format: manifestFormat, Created: now.UTC().Format(time.RFC3339),
+		Paths: map[string]string{
+			"model": in.Model.Path, "personas": s.Taxonomy.Document.Name, "questions": s.document.Name,
+		},
+		Identity: Identity{
+			Model: in.Model.SHA256, Adapters: make(map[string]string),
+			Taxonomy: s.Taxonomy.Document.SHA256(), Questions: s.document.SHA256(),
+			Sources: s.Sources(), NumQuestions: p.NumQuestions, NumCompletions: p.NumCompletions,
+			Seeds: p.Seeds, Layers: append([]int{}, p.Layers...),
+			Temperature: p.Temperature, TopP: p.TopP, MaxTokens: p.MaxTokens, Marker: p.Marker,
+			Build: in.Build, Device: in.Device, Rows: in.Rows,
+			Settings: maps.Clone(in.Settings),
+		},
+	}
+	if m.Base = in.Name; m.Base == "" {
+		m.Base = filepath.Base(in.Model.Path)
+	}
+	if m.Identity.Settings == nil {
+		m.Identity.Settings = map[string]string{}
+	}
+	for _, a := range s.Adapters() {
+		m.Paths["adapter "+a.Name()] = in.Adapters[a.Name()].Path
+		m.Identity.Adapters[a.Name()] = in.Adapters[a.Name()].SHA256
+	}
+	return m
+}
+
+// ID is the hash of the identity; parts of a run directory carry it, so that they
+// cannot be mixed with those of another.
+func (m Manifest) ID() string {
+	data, err := json.Marshal(m.Identity)
+	if err != nil {
+		panic("experiment: an identity is always JSON: " + err.Error()) // strings, finite numbers, maps of them
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// readManifest reads the directory's manifest; the error matches fs.ErrNotExist if
+// there is none.
+func readManifest(dir string) (Manifest, error) {
+	var m Manifest
+	if err := readJSON(filepath.Join(dir, manifestFile), &m); err != nil {
+		return m, err
+	}
+	if m.Format != manifestFormat {
+		return m, fmt.Errorf("%s: format %d, this program reads %d: use the build that began the run",
+			filepath.Join(dir, manifestFile), m.Format, manifestFormat)
+	}
+	return m, nil
+}
+
+// settle compares the directory's manifest with m, or begins a run with m if there is
+// none.
+func settle(d disk, dir string, m Manifest, in Inputs) (Manifest, error) {
+	old, err := readManifest(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := checkEmpty(dir); err != nil {
+			return m, err
+		}
+		if err := writeJSON(d, filepath.Join(dir, manifestFile), m); err != nil {
+			return m, err
+		}
+		old = m
+	case err != nil:
+		return m, err
+	}
+	if changes := old.Identity.changes(m.Identity); len(changes) > 0 {
+		return m, &ManifestError{Dir: dir, Changes: changes}
+	}
+	if err := keepDocument(d, filepath.Join(dir, taxonomyFile), in.Study.Taxonomy.Document); err != nil {
+		return m, err
+	}
+	return old, keepDocument(d, filepath.Join(dir, questionsFile), in.Study.document)
+}
+
+// checkEmpty refuses a folder with other things in it, which a run might overwrite.
+func checkEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != lockName && !isTemporary(e.Name()) {
+			return fmt.Errorf("%w: %s holds %s and no %s; choose an empty directory", ErrManifest, dir, e.Name(), manifestFile)
+		}
+	}
+	return nil
+}
+
+// keepDocument writes the run's copy of an input file, unless it is there.
+func keepDocument(d disk, path string, doc Document) error {
+	if data, err := os.ReadFile(path); err == nil && bytes.Equal(data, doc.Data) {
+		return nil
+	}
+	return writeFile(d, path, doc.Data)
+}
+
+// Change is one field in which two identities differ.
+type Change struct {
+	Field    string // as in manifest.json
+	Old, New string
+}
+
+// ManifestError says how a run directory differs from what is to be run; it matches
+// ErrManifest.
+type ManifestError struct {
+	Dir     string
+	Changes []Change
+}
+
+func (e *ManifestError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s was begun with other inputs; use another directory, or the same inputs to go on:", e.Dir)
+	for _, c := range e.Changes {
+		fmt.Fprintf(&b, "\n  %s: was %s, now %s", c.Field, c.Old, c.New)
+	}
+	return b.String()
+}
+
+// Is makes every ManifestError match ErrManifest.
+func (e *ManifestError) Is(target error) bool { return target == ErrManifest }
+
+// changes lists the fields in which the identities differ; maps are compared key by
+// key.
+func (id Identity) changes(other Identity) []Change {
+	var out []Change
+	a, b := reflect.ValueOf(id), reflect.ValueOf(other)
+	for field, value := range a.Fields() {
+		name := field.Tag.Get("json")
+		now := b.FieldByIndex(field.Index).Interface()
+		was, isMap := value.Interface().(map[string]string)
+		if nowMap, ok := now.(map[string]string); ok && isMap {
+			out = append(out, mapChanges(name, was, nowMap)...)
+			continue
+		}
+		if !reflect.DeepEqual(value.Interface(), now) {
+			out = append(out, Change{name, fmt.Sprint(value.Interface()), fmt.Sprint(now)})
+		}
+	}
+	return out
+}
+
+func mapChanges(name string, was, now map[string]string) []Change {
+	keys := make(map[string]bool)
+	for _, m := range []map[string]string{was, now} {
+		for k := range m {
+			keys[k] = true
+		}
+	}
+	var out []Change
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		if was[k] != now[k] {
+			out = append(out, Change{name + "." + k, orNone(was[k]), orNone(now[k])})
+		}
+	}
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,42 @@
+package experiment
+
+import (
+	"context"
+	"iter"
+
+	"personaprobe/engine"
+)
+
+// Model is what a study needs of a language model with its adapters loaded. Adapters
+// go by [Adapter.Name]; "" is the base model.
+type Model interface {
+	// Generate serves the requests and yields their completions in any order, those of
+	// one request not necessarily together. It may draw on requests from another
+	// goroutine. When requests ends it finishes those in flight and ends; when ctx
+	// ends it stops at once and yields ctx's error. An error is the last thing yielded.
+	Generate(ctx context.Context, requests iter.Seq[engine.Request]) iter.Seq2[engine.Completion, error]
+
+	// LastStates calls each once for every prompt, one call at a time and in any order,
+	// with the hidden states of its last token: states[k] is the output of the decoder
+	// layer with the 0-based index layers[k], HiddenSize components. The slices are
+	// valid during the call only. An error from each stops it and is returned.
+	LastStates(ctx context.Context, adapter string, prompts [][]engine.Message, layers []int,
+		each func(prompt int, states [][]float32) error) error
+
+	Layers() int     // decoder layers
+	HiddenSize() int // components of a hidden state
+
+	// CountTokens is the number of tokens of a text by itself: no chat template, no
+	// special tokens.
+	CountTokens(text string) (int, error)
+}
+
+// TokenCounter is the part of Model that CheckPersonas needs.
+type TokenCounter interface {
+	CountTokens(text string) (int, error)
+}
+
+// chat is a persona asked a question: the persona is the system prompt.
+func chat(persona, question string) []engine.Message {
+	return []engine.Message{{Role: "system", Content: persona}, {Role: "user", Content: question}}
+}

@@ -1,0 +1,63 @@
+package experiment
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// store is a run directory that this process works in.
+type store struct {
+	disk     disk
+	dir      string
+	study    *Study
+	manifest Manifest
+	id       string // Manifest.ID
+	lock     *lock
+}
+
+// openStore makes or opens the run directory of the inputs and locks it.
+func openStore(d disk, dir string, in Inputs, now time.Time) (*store, error) {
+	if err := d.mkdir(dir); err != nil {
+		return nil, err
+	}
+	l, err := acquireLock(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{disk: d, dir: dir, study: in.Study, lock: l}
+	if err := s.prepare(in, now); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return s, nil
+}
+
+func (s *store) prepare(in Inputs, now time.Time) error {
+	var err error
+	if s.manifest, err = settle(s.disk, s.dir, in.manifest(now), in); err != nil {
+		return err
+	}
+	s.id = s.manifest.ID()
+	if err := sweep(s.disk, s.dir); err != nil {
+		return fmt.Errorf("clean run directory: %w", err)
+	}
+	for _, shard := range s.study.Shards() {
+		folder := filepath.Join(s.dir, shard.Name())
+		if _, err := os.Stat(folder); err != nil {
+			continue // made when the shard begins
+		}
+		if err := sweep(s.disk, folder); err != nil {
+			return fmt.Errorf("clean run directory: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *store) close() error { return s.lock.release() }
+
+// header ties a checkpoint to this run and its shard.
+func (s *store) header(shard Shard) checkpointHeader {
+	return checkpointHeader{Format: checkpointFormat, Manifest: s.id, Shard: shard.Name()}
+}
