@@ -52,12 +52,16 @@ func (r *runner) centroids(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.states(ctx, prompts, func(prompt int, states [][]float32) error {
+	err = r.states(ctx, prompts, func(prompt int, states [][]float32) error {
 		if err := sums.Add(prompt/questions, prompt%questions, states); err != nil {
 			return err
 		}
 		return r.tracker.prompt()
-	}); err != nil {
+	})
+	switch {
+	case errors.Is(err, ErrInterrupted):
+		return err
+	case err != nil:
 		return fmt.Errorf("hidden states of the base model: %w", err)
 	}
 	layers, err := sums.Centroids()

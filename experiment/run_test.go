@@ -202,6 +202,28 @@ func TestDrainKeepsWhatIsInFlight(t *testing.T) {
 	sameArtefacts(t, want, artefacts(t, dir))
 }
 
+// A stop while the states are read is a stop like any other.
+func TestStopBeforeTheFirstCompletion(t *testing.T) {
+	in := makeInputs(t, smallPlan())
+	drain := make(chan struct{})
+	close(drain)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	dir := t.TempDir()
+	for name, run := range map[string]func() (*Summary, error){
+		"soft": func() (*Summary, error) { return Run(context.Background(), dir, &fakeModel{}, in, Options{Drain: drain}) },
+		"hard": func() (*Summary, error) { return Run(ended, dir, &fakeModel{}, in, Options{}) },
+	} {
+		if _, err := run(); !errors.Is(err, ErrInterrupted) || !strings.HasPrefix(err.Error(), "stopped with 0 of 144") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := Run(context.Background(), dir, &fakeModel{}, in, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	sameArtefacts(t, reference(t, in), artefacts(t, dir))
+}
+
 // kept counts the completions on disk.
 func kept(t testing.TB, dir string, in Inputs) int {
 	t.Helper()
