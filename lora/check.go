@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models"
 	"personaprobe/models/gguf"
 	"personaprobe/models/safetensors"
@@ -37,7 +38,7 @@ func checkPairs(pairs []*pair, base *gguf.File) error {
 		}
 		if x.embedding && base.Tensor("output.weight") == nil {
 			// llama.cpp would apply the same factors to the output head and abort.
-			return unsupportedErr("tensor %s: an adapter on tied embeddings", x.base)
+			return fault.Unsupportedf("tensor %s: an adapter on tied embeddings", x.base)
 		}
 	}
 	return nil
@@ -69,7 +70,7 @@ func (p *peft) checkCopies(base *gguf.File) error {
 		module, _, _ := splitName(t.Name)
 		name, ok := models.GGUFName(module + ".weight")
 		if !ok {
-			return unsupportedErr("tensor %s: no weight of a Qwen2 model", t.Name)
+			return fault.Unsupportedf("tensor %s: no weight of a Qwen2 model", t.Name)
 		}
 		w := base.Tensor(name)
 		if w == nil {
@@ -85,7 +86,7 @@ func (p *peft) checkCopies(base *gguf.File) error {
 func sameWeights(t *safetensors.Tensor, w *gguf.Tensor) error {
 	kind, ok := t.DType.GGML()
 	if !ok || !w.Type.CanDecode() {
-		return unsupportedErr("tensor %s: types %s and %s cannot be compared", t.Name, t.DType, w.Type)
+		return fault.Unsupportedf("tensor %s: types %s and %s cannot be compared", t.Name, t.DType, w.Type)
 	}
 	if len(t.Shape) != 2 || len(w.Shape) != 2 || t.Shape[0] != w.Shape[1] || t.Shape[1] != w.Shape[0] {
 		return &MismatchError{Tensor: w.Name, Base: w.Shape, Problem: fmt.Sprintf("the adapter stores a copy of shape %v (a resized vocabulary?)", t.Shape)}

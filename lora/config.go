@@ -7,10 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/internal/jsonobj"
-	"personaprobe/models"
 )
 
 // configName and weightsName are PEFT's file names.
@@ -59,7 +58,7 @@ func readConfig(dir string) (*config, error) {
 		return nil, fmt.Errorf("read adapter: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxConfig {
-		return nil, fmt.Errorf("%s: not a regular file of at most %d bytes: %w", path, maxConfig, models.ErrFormat)
+		return nil, fault.Formatf("%s: not a regular file of at most %d bytes", path, maxConfig)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -76,14 +75,14 @@ func readConfig(dir string) (*config, error) {
 func parseConfig(raw []byte) (*config, error) {
 	members, err := jsonobj.Parse(raw)
 	if err != nil {
-		return nil, formatErr("%w", err)
+		return nil, fault.Formatf("%w", err)
 	}
 	c := &config{alpha: 8, rank: 8, targets: &selector{}} // PEFT's defaults
 	var kind string
 	for _, m := range members {
 		if m.Key == "peft_type" {
 			if err := json.Unmarshal(m.Value, &kind); err != nil {
-				return nil, formatErr("peft_type: %w", err)
+				return nil, fault.Formatf("peft_type: %w", err)
 			}
 			continue
 		}
@@ -92,10 +91,10 @@ func parseConfig(raw []byte) (*config, error) {
 		}
 	}
 	if kind != "LORA" {
-		return nil, unsupportedErr("peft_type %q; only LORA adapters are converted", kind)
+		return nil, fault.Unsupportedf("peft_type %q; only LORA adapters are converted", kind)
 	}
 	if c.rank < 1 || !finite(c.alpha) {
-		return nil, formatErr("r is %d and lora_alpha %g; r must be positive", c.rank, c.alpha)
+		return nil, fault.Formatf("r is %d and lora_alpha %g; r must be positive", c.rank, c.alpha)
 	}
 	return c, c.targets.check()
 }
@@ -103,7 +102,7 @@ func parseConfig(raw []byte) (*config, error) {
 func (c *config) option(m jsonobj.Member) error {
 	decode := func(v any) error {
 		if err := json.Unmarshal(m.Value, v); err != nil {
-			return formatErr("%s: %w", m.Key, err)
+			return fault.Formatf("%s: %w", m.Key, err)
 		}
 		return nil
 	}
@@ -130,11 +129,11 @@ func (c *config) option(m jsonobj.Member) error {
 		err = c.targets.option(m)
 	case "bias":
 		if v := string(m.Value); v != `"none"` && v != `null` {
-			err = unsupportedErr("bias %s; llama.cpp adapters carry no biases", m.Value)
+			err = fault.Unsupportedf("bias %s; llama.cpp adapters carry no biases", m.Value)
 		}
 	case "init_lora_weights":
 		if !slices.Contains(plainInits, string(m.Value)) {
-			err = unsupportedErr("init_lora_weights %s changes the base weights; save the adapter with path_initial_model_for_weight_conversion to get a plain LoRA", m.Value)
+			err = fault.Unsupportedf("init_lora_weights %s changes the base weights; save the adapter with path_initial_model_for_weight_conversion to get a plain LoRA", m.Value)
 		}
 	default:
 		err = checkOther(m)
@@ -147,7 +146,7 @@ func (c *config) option(m jsonobj.Member) error {
 func checkOther(m jsonobj.Member) error {
 	if m.Key == "task_type" {
 		if v := string(m.Value); v != `"CAUSAL_LM"` && v != `null` {
-			return unsupportedErr("task_type %s; only CAUSAL_LM adapters are converted", m.Value)
+			return fault.Unsupportedf("task_type %s; only CAUSAL_LM adapters are converted", m.Value)
 		}
 	}
 	if slices.Contains(inert, m.Key) {
@@ -155,7 +154,7 @@ func checkOther(m jsonobj.Member) error {
 	}
 	var v any
 	if err := json.Unmarshal(m.Value, &v); err != nil {
-		return formatErr("%s: %w", m.Key, err)
+		return fault.Formatf("%s: %w", m.Key, err)
 	}
 	switch v := v.(type) {
 	case nil:
@@ -185,7 +184,7 @@ func checkOther(m jsonobj.Member) error {
 	if len(text) > 80 {
 		text = text[:80] + "..."
 	}
-	return unsupportedErr("adapter option %s = %s", m.Key, text)
+	return fault.Unsupportedf("adapter option %s = %s", m.Key, text)
 }
 
 func parsePatterns(m jsonobj.Member) ([]pattern, error) {
@@ -194,18 +193,18 @@ func parsePatterns(m jsonobj.Member) ([]pattern, error) {
 	}
 	members, err := jsonobj.Parse(m.Value)
 	if err != nil {
-		return nil, formatErr("%s: %w", m.Key, err)
+		return nil, fault.Formatf("%s: %w", m.Key, err)
 	}
 	var list []pattern
 	for _, p := range members {
 		// PEFT: re.match(rf"(.*\.)?({key})$", module)
 		match, err := newMatcher(`(.*\.)?(` + p.Key + `)`)
 		if err != nil {
-			return nil, formatErr("%s: %q: %w", m.Key, p.Key, err)
+			return nil, fault.Formatf("%s: %q: %w", m.Key, p.Key, err)
 		}
 		var value float64
 		if err := json.Unmarshal(p.Value, &value); err != nil || !finite(value) {
-			return nil, formatErr("%s: %q: %s is not a number", m.Key, p.Key, p.Value)
+			return nil, fault.Formatf("%s: %q: %s is not a number", m.Key, p.Key, p.Value)
 		}
 		list = append(list, pattern{match, value})
 	}
@@ -222,7 +221,7 @@ func (c *config) of(module string) (rank int64, alpha float64, err error) {
 		return 0, 0, err
 	} else if p != nil {
 		if rank = int64(p.value); float64(rank) != p.value || rank < 1 {
-			return 0, 0, formatErr("rank_pattern: rank %g for module %s is not a positive integer", p.value, module)
+			return 0, 0, fault.Formatf("rank_pattern: rank %g for module %s is not a positive integer", p.value, module)
 		}
 	}
 	if p, err := firstMatch(c.alphas, module); err != nil {
@@ -250,21 +249,3 @@ func firstMatch(list []pattern, module string) (*pattern, error) {
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-func formatErr(format string, args ...any) error {
-	return withKind(models.ErrFormat, format, args...)
-}
-
-func unsupportedErr(format string, args ...any) error {
-	return withKind(models.ErrUnsupported, "unsupported: "+format, args...)
-}
-
-// kindError is a message that answers to a sentinel of package models.
-type kindError struct{ kind, err error }
-
-func (e *kindError) Error() string   { return e.err.Error() }
-func (e *kindError) Unwrap() []error { return []error{e.kind, e.err} }
-
-func withKind(kind error, format string, args ...any) error {
-	return &kindError{kind, fmt.Errorf(strings.TrimSpace(format), args...)}
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
 )
 
@@ -72,7 +73,7 @@ func Convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
 func (p *peft) checkBase(path string) ([]string, error) {
 	if path == "" {
 		if len(p.copies) > 0 {
-			return nil, unsupportedErr("tensor %s is a copy of a base weight; give the base model, so that it can be compared", p.copies[0].Name)
+			return nil, fault.Unsupportedf("tensor %s is a copy of a base weight; give the base model, so that it can be compared", p.copies[0].Name)
 		}
 		return p.warnings, nil
 	}

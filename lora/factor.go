@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
 )
 
@@ -24,7 +25,7 @@ func (f *factor) checkFinite() error {
 	}
 	for i, v := range values {
 		if !finite(float64(v)) {
-			return formatErr("element %d is %g", i, v)
+			return fault.Formatf("element %d is %g", i, v)
 		}
 	}
 	return nil
@@ -51,7 +52,7 @@ func (f *factor) retype(kind gguf.Type, times float64) error {
 	for i, v := range values {
 		values[i] = float32(float64(v) * times)
 		if !finite(float64(values[i])) {
-			return formatErr("element %d is %g; %g times that does not fit float32", i, v, times)
+			return fault.Formatf("element %d is %g; %g times that does not fit float32", i, v, times)
 		}
 	}
 	raw := make([]byte, kind.Bytes(f.elements()))

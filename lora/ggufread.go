@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models"
 	"personaprobe/models/gguf"
 )
@@ -23,14 +24,14 @@ func readGGUF(f *gguf.File) ([]*pair, error) {
 		if !isA {
 			var isB bool
 			if base, isB = strings.CutSuffix(t.Name, suffixB); !isB {
-				return nil, unsupportedErr("tensor %s: it is not a LoRA factor (%s or %s)", t.Name, suffixA, suffixB)
+				return nil, fault.Unsupportedf("tensor %s: it is not a LoRA factor (%s or %s)", t.Name, suffixA, suffixB)
 			}
 		}
 		x := found[base]
 		if x == nil {
 			hf, ok := models.HFName(base)
 			if !ok || models.IsVector(base) {
-				return nil, unsupportedErr("tensor %s: %s is no matrix of a Qwen2 model", t.Name, base)
+				return nil, fault.Unsupportedf("tensor %s: %s is no matrix of a Qwen2 model", t.Name, base)
 			}
 			x = &pair{module: strings.TrimSuffix(hf, ".weight"), base: base, alpha: alpha, embedding: base == "token_embd.weight"}
 			found[base] = x
@@ -51,21 +52,21 @@ func readGGUF(f *gguf.File) ([]*pair, error) {
 
 func checkHeader(f *gguf.File) (alpha float64, err error) {
 	if kind, _ := f.String(typeKey); kind != "adapter" {
-		return 0, formatErr("%s is %q, not \"adapter\": this is not a GGUF adapter", typeKey, kind)
+		return 0, fault.Formatf("%s is %q, not \"adapter\": this is not a GGUF adapter", typeKey, kind)
 	}
 	if arch, _ := f.String(archKey); arch != "qwen2" {
-		return 0, unsupportedErr("%s %q; only qwen2 adapters are used", archKey, arch)
+		return 0, fault.Unsupportedf("%s %q; only qwen2 adapters are used", archKey, arch)
 	}
 	if kind, _ := f.String(adapterKey); kind != "lora" {
-		return 0, unsupportedErr("%s %q; only lora adapters are used", adapterKey, kind)
+		return 0, fault.Unsupportedf("%s %q; only lora adapters are used", adapterKey, kind)
 	}
 	if _, ok := f.Value("adapter.alora.invocation_tokens"); ok {
-		return 0, unsupportedErr("an activated LoRA (adapter.alora.invocation_tokens)")
+		return 0, fault.Unsupportedf("an activated LoRA (adapter.alora.invocation_tokens)")
 	}
 	if v, ok := f.Value(alphaKey); ok {
 		a, ok := v.(float32)
 		if !ok || !finite(float64(a)) {
-			return 0, formatErr("%s is %v (%T), not a finite float32", alphaKey, v, v)
+			return 0, fault.Formatf("%s is %v (%T), not a finite float32", alphaKey, v, v)
 		}
 		alpha = float64(a)
 	}
@@ -74,10 +75,10 @@ func checkHeader(f *gguf.File) (alpha float64, err error) {
 
 func readFactor(t *gguf.Tensor) (*factor, error) {
 	if len(t.Shape) != 2 {
-		return nil, formatErr("shape %s; a LoRA factor has two dimensions", gguf.FormatShape(t.Shape))
+		return nil, fault.Formatf("shape %s; a LoRA factor has two dimensions", gguf.FormatShape(t.Shape))
 	}
 	if !t.Type.CanDecode() || t.Type == gguf.F64 {
-		return nil, unsupportedErr("type %s; F32, F16, BF16 and Q8_0 are used", t.Type)
+		return nil, fault.Unsupportedf("type %s; F32, F16, BF16 and Q8_0 are used", t.Type)
 	}
 	raw, err := t.Raw()
 	if err != nil {
@@ -91,7 +92,7 @@ func readFactor(t *gguf.Tensor) (*factor, error) {
 // llama.cpp does.
 func finishPairs(pairs []*pair) error {
 	if len(pairs) == 0 {
-		return formatErr("the adapter holds no LoRA tensors")
+		return fault.Formatf("the adapter holds no LoRA tensors")
 	}
 	for _, x := range pairs {
 		if x.b != nil {

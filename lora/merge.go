@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models"
 	"personaprobe/models/gguf"
 )
@@ -122,7 +123,7 @@ func writeMerged(ctx context.Context, base *gguf.File, changes map[string][]chan
 	for i, t := range base.Tensors {
 		infos[i] = t.TensorInfo
 		if len(changes[t.Name]) > 0 && !t.Type.CanDecode() {
-			return unsupportedErr("tensor %s has type %s; adapters are merged into F32, F16, BF16 and Q8_0", t.Name, t.Type)
+			return fault.Unsupportedf("tensor %s has type %s; adapters are merged into F32, F16, BF16 and Q8_0", t.Name, t.Type)
 		}
 	}
 	var metadata []gguf.KV

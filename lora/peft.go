@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models"
 	"personaprobe/models/gguf"
 	"personaprobe/models/safetensors"
@@ -60,7 +61,7 @@ func openPEFT(dir string) (*peft, error) {
 	weights, err := safetensors.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, old := os.Stat(filepath.Join(dir, "adapter_model.bin")); old == nil {
-			return nil, unsupportedErr("%s: weights in PyTorch's pickle format (adapter_model.bin); save them as safetensors", dir)
+			return nil, fault.Unsupportedf("%s: weights in PyTorch's pickle format (adapter_model.bin); save them as safetensors", dir)
 		}
 	}
 	if err != nil {
@@ -106,7 +107,7 @@ func (p *peft) load() error {
 		}
 	}
 	if len(p.pairs) == 0 {
-		return formatErr("the adapter holds no LoRA tensors")
+		return fault.Formatf("the adapter holds no LoRA tensors")
 	}
 	slices.SortFunc(p.pairs, func(x, y *pair) int { return compareNames(x.base, y.base) })
 	return p.checkLayers(found)
@@ -134,20 +135,20 @@ func splitName(name string) (module, part string, err error) {
 	case strings.HasSuffix(name, "embed_tokens.weight") || strings.HasSuffix(name, "lm_head.weight"):
 		hint = "the adapter replaces the embeddings (modules_to_save, or a resized vocabulary); merge it in PEFT instead"
 	}
-	return "", "", unsupportedErr("tensor %s: %s", name, hint)
+	return "", "", fault.Unsupportedf("tensor %s: %s", name, hint)
 }
 
 func (p *peft) newPair(module, part string) (*pair, error) {
 	base, ok := models.GGUFName(module + ".weight")
 	if !ok || models.IsVector(base) {
-		return nil, unsupportedErr("module %s is no matrix of a Qwen2 model", module)
+		return nil, fault.Unsupportedf("module %s is no matrix of a Qwen2 model", module)
 	}
 	selected, err := p.config.targets.selects(module)
 	if err != nil {
 		return nil, err
 	}
 	if !selected {
-		return nil, formatErr("%s does not select module %s (target_modules, exclude_modules, layers_to_transform)", configName, module)
+		return nil, fault.Formatf("%s does not select module %s (target_modules, exclude_modules, layers_to_transform)", configName, module)
 	}
 	rank, alpha, err := p.config.of(module)
 	if err != nil {
@@ -155,7 +156,7 @@ func (p *peft) newPair(module, part string) (*pair, error) {
 	}
 	x := &pair{module: module, base: base, rank: rank, alpha: alpha, embedding: base == "token_embd.weight"}
 	if x.embedding != strings.HasPrefix(part, "lora_embedding") {
-		return nil, formatErr("%s is not how PEFT stores module %s", part, module)
+		return nil, fault.Formatf("%s is not how PEFT stores module %s", part, module)
 	}
 	return x, nil
 }
@@ -164,10 +165,10 @@ func (p *peft) newPair(module, part string) (*pair, error) {
 func (x *pair) take(t *safetensors.Tensor, part string) error {
 	kind, ok := t.DType.GGML()
 	if !ok {
-		return unsupportedErr("type %s; F32, F16, BF16 and F64 are converted", t.DType)
+		return fault.Unsupportedf("type %s; F32, F16, BF16 and F64 are converted", t.DType)
 	}
 	if len(t.Shape) != 2 || t.Elements() == 0 {
-		return formatErr("shape %v; a LoRA factor has two dimensions", t.Shape)
+		return fault.Formatf("shape %v; a LoRA factor has two dimensions", t.Shape)
 	}
 	raw, err := t.Raw()
 	if err != nil {
@@ -184,7 +185,7 @@ func (x *pair) take(t *safetensors.Tensor, part string) error {
 	}
 	isA := strings.HasSuffix(strings.TrimSuffix(part, ".weight"), "_A")
 	if x.embedding != strings.HasPrefix(part, "lora_embedding") {
-		return formatErr("%s is not how PEFT stores module %s", part, x.module)
+		return fault.Formatf("%s is not how PEFT stores module %s", part, x.module)
 	}
 	if isA {
 		x.a = f
@@ -204,17 +205,17 @@ func (x *pair) check() error {
 		if x.a != nil {
 			missing = "lora_B"
 		}
-		return formatErr("module %s: %s is missing", x.module, missing)
+		return fault.Formatf("module %s: %s is missing", x.module, missing)
 	}
 	rankOfA := x.a.shape[1]
 	if x.embedding {
 		rankOfA = x.a.shape[0]
 	}
 	if rankOfA != x.b.shape[0] {
-		return formatErr("module %s: lora_A has rank %d, lora_B %d", x.module, rankOfA, x.b.shape[0])
+		return fault.Formatf("module %s: lora_A has rank %d, lora_B %d", x.module, rankOfA, x.b.shape[0])
 	}
 	if rankOfA != x.rank {
-		return formatErr("module %s: its factors have rank %d, but %s says %d (r, rank_pattern)", x.module, rankOfA, configName, x.rank)
+		return fault.Formatf("module %s: its factors have rank %d, but %s says %d (r, rank_pattern)", x.module, rankOfA, configName, x.rank)
 	}
 	return nil
 }
@@ -258,7 +259,7 @@ func (p *peft) mustHave(found map[string]*pair, module string) error {
 		return err
 	}
 	if selected && found[module] == nil {
-		return formatErr("%s selects module %s, but the adapter has no tensors for it", configName, module)
+		return fault.Formatf("%s selects module %s, but the adapter has no tensors for it", configName, module)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/fault"
 	"personaprobe/internal/noise"
 	"personaprobe/models"
 	"personaprobe/models/safetensors"
@@ -65,11 +66,11 @@ func (o SynthOptions) Validate() error {
 	}
 	for _, t := range o.Targets {
 		if !slices.Contains(linear, t) {
-			return unsupportedErr("target module %q; known are %s", t, strings.Join(linear, ", "))
+			return fault.Unsupportedf("target module %q; known are %s", t, strings.Join(linear, ", "))
 		}
 	}
 	if kind, ok := o.DType.GGML(); !ok || kind.Bytes(1) > 4 {
-		return unsupportedErr("type %q; known are F32, F16 and BF16", o.DType)
+		return fault.Unsupportedf("type %q; known are F32, F16 and BF16", o.DType)
 	}
 	return nil
 }

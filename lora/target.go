@@ -11,6 +11,7 @@ import (
 
 	"github.com/dlclark/regexp2"
 
+	"personaprobe/internal/fault"
 	"personaprobe/internal/jsonobj"
 )
 
@@ -30,7 +31,7 @@ func newMatcher(expr string) (*matcher, error) {
 func (m *matcher) matches(module string) (bool, error) {
 	ok, err := m.re.MatchString(module)
 	if err != nil {
-		return false, formatErr("match %s: %w", module, err)
+		return false, fault.Formatf("match %s: %w", module, err)
 	}
 	return ok, nil
 }
@@ -63,11 +64,11 @@ func parseNames(m jsonobj.Member) (names, error) {
 	}
 	var expr string
 	if err := json.Unmarshal(m.Value, &expr); err != nil {
-		return names{}, formatErr("%s: neither a string nor a list of strings", m.Key)
+		return names{}, fault.Formatf("%s: neither a string nor a list of strings", m.Key)
 	}
 	match, err := newMatcher(expr)
 	if err != nil {
-		return names{}, formatErr("%s: %q: %w", m.Key, expr, err)
+		return names{}, fault.Formatf("%s: %q: %w", m.Key, expr, err)
 	}
 	return names{expr: match}, nil
 }
@@ -104,7 +105,7 @@ func (s *selector) option(m jsonobj.Member) (err error) {
 		for _, p := range list {
 			re, err := regexp.Compile(fmt.Sprintf(`^.*\.(?:%s)\.(\d+)\.`, p))
 			if err != nil {
-				return formatErr("%s: %w", m.Key, err)
+				return fault.Formatf("%s: %w", m.Key, err)
 			}
 			s.layersPattern = append(s.layersPattern, re)
 		}
@@ -120,7 +121,7 @@ func oneOrMany[T comparable](m jsonobj.Member) ([]T, error) {
 	}
 	var one, zero T
 	if err := json.Unmarshal(m.Value, &one); err != nil {
-		return nil, formatErr("%s: %w", m.Key, err)
+		return nil, fault.Formatf("%s: %w", m.Key, err)
 	}
 	if _, text := any(one).(string); text && one == zero {
 		return nil, nil
@@ -130,7 +131,7 @@ func oneOrMany[T comparable](m jsonobj.Member) ([]T, error) {
 
 func (s *selector) check() error {
 	if s.target.expr != nil && len(s.layers) > 0 {
-		return formatErr("layers_to_transform needs target_modules to be a list, as in PEFT")
+		return fault.Formatf("layers_to_transform needs target_modules to be a list, as in PEFT")
 	}
 	if s.target.empty() {
 		s.target = names{list: []string{"q_proj", "v_proj"}} // PEFT's default for qwen2

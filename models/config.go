@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 )
 
 // hfConfig is a checkpoint's config.json. Fields that are absent take the

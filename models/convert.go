@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 	"personaprobe/models/safetensors"
 )
 
@@ -153,6 +153,13 @@ func modelName(dir string, config *hfConfig, opts ConvertOptions) string {
 	}
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
+	}
+	// The Hub's cache: models--<organisation>--<name>/snapshots/<commit>.
+	if snapshots := filepath.Dir(dir); filepath.Base(snapshots) == "snapshots" {
+		parts := strings.Split(filepath.Base(filepath.Dir(snapshots)), "--")
+		if len(parts) > 1 && parts[0] == "models" {
+			return parts[len(parts)-1]
+		}
 	}
 	return filepath.Base(dir)
 }

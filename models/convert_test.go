@@ -3,6 +3,7 @@ package models_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -366,6 +367,59 @@ func TestConvertStops(t *testing.T) {
 	}
 	if err := withoutOutput(t, filepath.Join(dir, "nowhere"), context.Background(), models.ConvertOptions{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: %v", err)
+	}
+}
+
+// A model's name comes from the options, the checkpoint, or the directory, also
+// the Hub's cache with its commits for names.
+func TestModelName(t *testing.T) {
+	for _, c := range []struct {
+		dir  string
+		path any
+		want string
+	}{
+		{"plain", nil, "plain"}, {"plain", "Qwen/Qwen2.5-7B", "Qwen2.5-7B"}, {"plain", "/home/x/y", "plain"},
+		{"models--Qwen--Qwen2.5-0.5B/snapshots/c54f2e6e", nil, "Qwen2.5-0.5B"},
+	} {
+		checkpoint := small()
+		checkpoint.Config = map[string]any{"_name_or_path": c.path}
+		dir, out := filepath.Join(t.TempDir(), c.dir), filepath.Join(t.TempDir(), "x.gguf")
+		if err := errors.Join(checkpoint.Write(dir), models.Convert(context.Background(), dir, out, models.ConvertOptions{})); err != nil {
+			t.Fatal(err)
+		}
+		i, err := models.Inspect(out)
+		if err != nil || i.Name != c.want {
+			t.Errorf("%s with %v: name %q, %v; want %q", c.dir, c.path, i.Name, err, c.want)
+		}
+	}
+}
+
+// Newer tokenizer.json files store merges as pairs; the result is the same.
+func TestMergesAsPairs(t *testing.T) {
+	dir := writeCheckpoint(t, small())
+	path := filepath.Join(dir, "tokenizer.json")
+	before, after := filepath.Join(t.TempDir(), "x.gguf"), filepath.Join(t.TempDir(), "x.gguf")
+	if err := models.Convert(context.Background(), dir, before, models.ConvertOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	raw, err := os.ReadFile(path)
+	if err := errors.Join(err, json.Unmarshal(raw, &file)); err != nil {
+		t.Fatal(err)
+	}
+	model := file["model"].(map[string]any)
+	var pairs [][]string
+	for _, m := range model["merges"].([]any) {
+		pairs = append(pairs, strings.Split(m.(string), " "))
+	}
+	model["merges"] = pairs
+	if err := errors.Join(modeltest.WriteJSON(path, file), models.Convert(context.Background(), dir, after, models.ConvertOptions{})); err != nil {
+		t.Fatal(err)
+	}
+	a, errA := os.ReadFile(before)
+	b, errB := os.ReadFile(after)
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		t.Errorf("pairs give another file: %v, %v", errA, errB)
 	}
 }
 

@@ -198,10 +198,11 @@ func metadataRow(kv gguf.KV) MetadataRow {
 	case []string:
 		row.Count, row.Value = len(v), v[:min(len(v), shownElements)]
 	case []uint8:
-		row.Count, row.Value = len(v), []int{}
+		shown := []int{} // JSON would write bytes as base64
 		for _, x := range v[:min(len(v), shownElements)] {
-			row.Value = append(row.Value.([]int), int(x)) // JSON would write bytes as base64
+			shown = append(shown, int(x))
 		}
+		row.Count, row.Value = len(v), shown
 	case []int32:
 		row.Count, row.Value = len(v), v[:min(len(v), shownElements)]
 	case []float32:

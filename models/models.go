@@ -16,17 +16,17 @@ package models
 import (
 	"fmt"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 )
 
 // Sentinel errors, for errors.Is.
 var (
 	// ErrFormat means that a file is malformed, truncated or contradicts itself.
-	ErrFormat = fault.Format
+	ErrFormat = fault.ErrFormat
 	// ErrUnsupported means that a file asks for an architecture or an option that
 	// this program does not have.
-	ErrUnsupported = fault.Unsupported
+	ErrUnsupported = fault.ErrUnsupported
 )
 
 // Progress is called with the bytes written so far and their total. Calls do

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 )
 
 // Retype writes a GGUF model with its matrices stored as another type; vectors

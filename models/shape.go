@@ -3,8 +3,8 @@ package models
 import (
 	"fmt"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 )
 
 // arch is llama.cpp's name of the one architecture that is converted.
@@ -137,13 +137,4 @@ func (s Shape) metadata() []gguf.KV {
 		{Key: arch + ".rope.freq_base", Value: float32(s.RopeTheta)},
 		{Key: arch + ".attention.layer_norm_rms_epsilon", Value: float32(s.RMSEps)},
 	}
-}
-
-// parameters counts the weights, a tied head once.
-func (s Shape) parameters() int64 {
-	var n int64
-	for _, t := range s.slots() {
-		n += gguf.TensorInfo{Shape: t.shape}.Elements()
-	}
-	return n
 }

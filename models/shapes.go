@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 )
 
 // named are the published shapes of Qwen2.5, from their config.json (instruct

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 )
 
 // Texts that Qwen2 uses to end a turn and a document.

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/internal/jsonobj"
-	"personaprobe/models/internal/fault"
 )
 
 // Token types of llama.cpp (enum llama_token_type) that a BPE vocabulary uses.

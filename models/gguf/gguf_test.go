@@ -13,7 +13,7 @@ import (
 	gp "github.com/gpustack/gguf-parser-go"
 	"pgregory.net/rapid"
 
-	"personaprobe/models/internal/fault"
+	"personaprobe/internal/fault"
 )
 
 // everyType is metadata with each type of value, and a plain tensor list.
@@ -191,7 +191,7 @@ func TestSplit(t *testing.T) {
 		}
 	}
 	write(t, part(1), []KV{{splitNoKey, uint16(1)}, {splitCountKey, uint16(3)}}, []TensorInfo{{"t0", F32, []int64{1}}})
-	if _, err := Open(part(0)); !errors.Is(err, fault.Format) || !strings.Contains(err.Error(), "t0") {
+	if _, err := Open(part(0)); !errors.Is(err, fault.ErrFormat) || !strings.Contains(err.Error(), "t0") {
 		t.Errorf("duplicate tensor: %v", err)
 	}
 	if err := os.Remove(part(1)); err != nil {
@@ -204,7 +204,7 @@ func TestSplit(t *testing.T) {
 	if err := os.Rename(part(2), other); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(other); !errors.Is(err, fault.Format) {
+	if _, err := Open(other); !errors.Is(err, fault.ErrFormat) {
 		t.Errorf("renamed part: %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"personaprobe/models/internal/fault"
+	"personaprobe/internal/fault"
 )
 
 // A file cut anywhere is an error, except within the padding after the last
@@ -27,13 +27,13 @@ func TestTruncated(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := whole.Tensors[1]
-	for n := range len(raw) {
+	for n := range raw {
 		_, err := Parse(bytes.NewReader(raw[:n]), int64(n))
 		if int64(n) >= last.Offset+last.Bytes() {
 			if err != nil {
 				t.Errorf("cut to %d of %d bytes: %v", n, len(raw), err)
 			}
-		} else if !errors.Is(err, fault.Format) {
+		} else if !errors.Is(err, fault.ErrFormat) {
 			t.Errorf("cut to %d of %d bytes: error %v, want a format error", n, len(raw), err)
 		}
 	}
@@ -56,11 +56,11 @@ func TestMalformed(t *testing.T) {
 		}
 		return append(b, make([]byte, 4096)...)
 	}
-	replace := func(b []byte, old, new string) []byte {
-		if !bytes.Contains(b, []byte(old)) {
-			t.Fatalf("%q is not in the file", old)
+	replace := func(b []byte, from, to string) []byte {
+		if !bytes.Contains(b, []byte(from)) {
+			t.Fatalf("%q is not in the file", from)
 		}
-		return bytes.Replace(b, []byte(old), []byte(new), 1)
+		return bytes.Replace(b, []byte(from), []byte(to), 1)
 	}
 	two := encode([]KV{{"aa", uint32(1)}, {"bb", uint32(2)}}, []TensorInfo{{"t1", F32, []int64{8}}, {"t2", F32, []int64{8}}})
 	for name, c := range map[string]struct {
@@ -68,28 +68,28 @@ func TestMalformed(t *testing.T) {
 		want string
 		kind error
 	}{
-		"empty":            {nil, "truncated", fault.Format},
-		"other format":     {bytes.Repeat([]byte("PK\x03\x04"), 16), "not a GGUF file", fault.Format},
-		"version 1":        {replace(two, "GGUF\x03", "GGUF\x01"), "version 1", fault.Unsupported},
-		"version 4":        {replace(two, "GGUF\x03", "GGUF\x04"), "version 4", fault.Unsupported},
-		"big endian":       {replace(two, "GGUF\x03\x00\x00\x00", "GGUF\x00\x00\x00\x03"), "big-endian", fault.Unsupported},
-		"many tensors":     {header(1<<62, 0), "announces", fault.Format},
-		"many keys":        {header(0, 1<<62), "announces", fault.Format},
-		"long key":         {header(0, 1, append([]byte{255, 255, 255, 255, 255, 255, 255, 127}, make([]byte, 99)...)...), "string of", fault.Format},
-		"duplicate key":    {replace(two, "bb", "aa"), `"aa" occurs twice`, fault.Format},
-		"duplicate tensor": {replace(two, "t2", "t1"), "t1 occurs twice", fault.Format},
+		"empty":            {nil, "truncated", fault.ErrFormat},
+		"other format":     {bytes.Repeat([]byte("PK\x03\x04"), 16), "not a GGUF file", fault.ErrFormat},
+		"version 1":        {replace(two, "GGUF\x03", "GGUF\x01"), "version 1", fault.ErrUnsupported},
+		"version 4":        {replace(two, "GGUF\x03", "GGUF\x04"), "version 4", fault.ErrUnsupported},
+		"big endian":       {replace(two, "GGUF\x03\x00\x00\x00", "GGUF\x00\x00\x00\x03"), "big-endian", fault.ErrUnsupported},
+		"many tensors":     {header(1<<62, 0), "announces", fault.ErrFormat},
+		"many keys":        {header(0, 1<<62), "announces", fault.ErrFormat},
+		"long key":         {header(0, 1, append([]byte{255, 255, 255, 255, 255, 255, 255, 127}, make([]byte, 99)...)...), "string of", fault.ErrFormat},
+		"duplicate key":    {replace(two, "bb", "aa"), `"aa" occurs twice`, fault.ErrFormat},
+		"duplicate tensor": {replace(two, "t2", "t1"), "t1 occurs twice", fault.ErrFormat},
 		"alignment 0":      {encode([]KV{{"xeneral.alignment", uint32(0)}}, nil), "", nil},
-		"offset":           {replace(two, "t2\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x20", "t2\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), "tensor t2: data at offset 0, expected 32", fault.Format},
-		"type":             {replace(two, "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00", "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x63"), "tensor t1: unknown ggml type 99", fault.Format},
-		"dimensions":       {replace(two, "t1\x01", "t1\x05"), "5 dimensions", fault.Format},
-		"zero dimension":   {replace(two, "t1\x01\x00\x00\x00\x08", "t1\x01\x00\x00\x00\x00"), "empty or too large", fault.Format},
-		"huge dimension":   {replace(two, "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00", "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x7f"), "too large", fault.Format},
-		"block":            {replace(two, "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00", "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x08"), "block of 32", fault.Format},
-		"bool":             {replace(encode([]KV{{"flag", true}}, nil), "flag\x07\x00\x00\x00\x01", "flag\x07\x00\x00\x00\x02"), "truth value", fault.Format},
-		"nested array":     {replace(encode([]KV{{"list", []uint8{1}}}, nil), "list\x09\x00\x00\x00\x00", "list\x09\x00\x00\x00\x09"), "nested", fault.Format},
-		"long array":       {replace(encode([]KV{{"list", []uint8{1}}}, nil), "list\x09\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00", "list\x09\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x10"), "array of", fault.Format},
-		"long strings":     {replace(encode([]KV{{"list", []string{"a"}}}, nil), "list\x09\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00", "list\x09\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x10"), "array of", fault.Format},
-		"value type":       {replace(encode([]KV{{"flag", true}}, nil), "flag\x07", "flag\x0d"), "unknown value type 13", fault.Format},
+		"offset":           {replace(two, "t2\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x20", "t2\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), "tensor t2: data at offset 0, expected 32", fault.ErrFormat},
+		"type":             {replace(two, "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00", "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x63"), "tensor t1: unknown ggml type 99", fault.ErrFormat},
+		"dimensions":       {replace(two, "t1\x01", "t1\x05"), "5 dimensions", fault.ErrFormat},
+		"zero dimension":   {replace(two, "t1\x01\x00\x00\x00\x08", "t1\x01\x00\x00\x00\x00"), "empty or too large", fault.ErrFormat},
+		"huge dimension":   {replace(two, "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00", "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x7f"), "too large", fault.ErrFormat},
+		"block":            {replace(two, "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00", "t1\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x08"), "block of 32", fault.ErrFormat},
+		"bool":             {replace(encode([]KV{{"flag", true}}, nil), "flag\x07\x00\x00\x00\x01", "flag\x07\x00\x00\x00\x02"), "truth value", fault.ErrFormat},
+		"nested array":     {replace(encode([]KV{{"list", []uint8{1}}}, nil), "list\x09\x00\x00\x00\x00", "list\x09\x00\x00\x00\x09"), "nested", fault.ErrFormat},
+		"long array":       {replace(encode([]KV{{"list", []uint8{1}}}, nil), "list\x09\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00", "list\x09\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x10"), "array of", fault.ErrFormat},
+		"long strings":     {replace(encode([]KV{{"list", []string{"a"}}}, nil), "list\x09\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00", "list\x09\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x10"), "array of", fault.ErrFormat},
+		"value type":       {replace(encode([]KV{{"flag", true}}, nil), "flag\x07", "flag\x0d"), "unknown value type 13", fault.ErrFormat},
 	} {
 		_, err := Parse(bytes.NewReader(c.raw), int64(len(c.raw)))
 		if c.kind == nil {
@@ -105,7 +105,7 @@ func TestMalformed(t *testing.T) {
 	for _, bad := range []any{uint32(0), uint32(48), uint64(32), "32", uint32(1 << 31)} {
 		raw := encode([]KV{{"xeneral.alignment", bad}}, nil)
 		raw = replace(raw, "xeneral", "general")
-		if _, err := Parse(bytes.NewReader(raw), int64(len(raw))); !errors.Is(err, fault.Format) {
+		if _, err := Parse(bytes.NewReader(raw), int64(len(raw))); !errors.Is(err, fault.ErrFormat) {
 			t.Errorf("alignment %v (%T): %v", bad, bad, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"math"
 	"os"
 
-	"personaprobe/models/internal/fault"
+	"personaprobe/internal/fault"
 )
 
 // Open opens a GGUF file and reads its metadata and tensor list. Given any part

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"personaprobe/models/internal/fault"
+	"personaprobe/internal/fault"
 )
 
 // Keys and names of a split model, as llama.cpp's gguf-split writes them.

@@ -9,7 +9,7 @@ type Type uint32
 const (
 	F32  Type = 0
 	F16  Type = 1
-	Q8_0 Type = 8 //nolint:revive // the format's own spelling
+	Q8_0 Type = 8
 	F64  Type = 28
 	BF16 Type = 30
 )

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"personaprobe/models/internal/fault"
+	"personaprobe/internal/fault"
 )
 
 // valueType is GGUF's number for the type of a metadata value.
@@ -233,7 +233,7 @@ func typeOf(value any) (t valueType, array bool, err error) {
 	case float64, []float64:
 		t = typeFloat64
 	default:
-		return 0, false, fmt.Errorf("Go type %T has no GGUF form", value)
+		return 0, false, fmt.Errorf("type %T has no GGUF form", value)
 	}
 	switch value.(type) {
 	case []uint8, []int8, []uint16, []int16, []uint32, []int32, []float32, []bool, []string, []uint64, []int64, []float64:

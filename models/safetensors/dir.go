@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"personaprobe/internal/fault"
 	"personaprobe/internal/jsonobj"
-	"personaprobe/models/internal/fault"
 )
 
 // Names that a checkpoint directory uses.
@@ -52,10 +52,10 @@ func OpenDir(dir string) (*File, error) {
 // opening them.
 func Files(dir string) ([]string, error) {
 	index := filepath.Join(dir, IndexName)
-	if _, err := os.Stat(index); err != nil {
+	_, shards, err := readIndex(index)
+	if errors.Is(err, fs.ErrNotExist) {
 		return []string{filepath.Join(dir, SingleName)}, nil
 	}
-	_, shards, err := readIndex(index)
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"os"
 	"slices"
 
+	"personaprobe/internal/fault"
 	"personaprobe/internal/jsonobj"
-	"personaprobe/models/internal/fault"
 )
 
 // maxHeader is the reference implementation's limit on the JSON header.

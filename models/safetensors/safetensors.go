@@ -19,8 +19,8 @@ import (
 	"math"
 	"strings"
 
+	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
-	"personaprobe/models/internal/fault"
 )
 
 // DType is an element type by its name in the format.

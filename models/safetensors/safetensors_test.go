@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"personaprobe/models/internal/fault"
+	"personaprobe/internal/fault"
 )
 
 // file is a header with its length in front and data behind.
@@ -77,7 +77,7 @@ func TestMalformed(t *testing.T) {
 		{file(`{"a":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+`}`, 0), "header"},
 	} {
 		_, err := parse(c.raw)
-		if !errors.Is(err, fault.Format) || !strings.Contains(err.Error(), c.want) {
+		if !errors.Is(err, fault.ErrFormat) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.120q: error %v, want one with %q", c.raw, err, c.want)
 		}
 	}
@@ -149,7 +149,7 @@ func TestFloatsOfIntegers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Tensor("a").Floats(); !errors.Is(err, fault.Unsupported) {
+	if _, err := f.Tensor("a").Floats(); !errors.Is(err, fault.ErrUnsupported) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -193,12 +193,12 @@ func TestShards(t *testing.T) {
 		kind  error
 	}{
 		{with("a", "s3.safetensors"), "shard s3.safetensors is missing", os.ErrNotExist},
-		{with("a", "s2.safetensors"), "a", fault.Format},
-		{with("d", "s2.safetensors"), "tensor d is not in s2.safetensors", fault.Format},
-		{with("c", ""), "tensor c is not assigned", fault.Format},
-		{with("a", "../s1.safetensors"), "not a path inside", fault.Format},
-		{with("a", "/etc/passwd"), "not a path inside", fault.Format},
-		{map[string]string{}, "names no tensors", fault.Format},
+		{with("a", "s2.safetensors"), "a", fault.ErrFormat},
+		{with("d", "s2.safetensors"), "tensor d is not in s2.safetensors", fault.ErrFormat},
+		{with("c", ""), "tensor c is not assigned", fault.ErrFormat},
+		{with("a", "../s1.safetensors"), "not a path inside", fault.ErrFormat},
+		{with("a", "/etc/passwd"), "not a path inside", fault.ErrFormat},
+		{map[string]string{}, "names no tensors", fault.ErrFormat},
 	} {
 		_, err := OpenDir(shards(t, c.where))
 		if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.want) {
@@ -210,14 +210,14 @@ func TestShards(t *testing.T) {
 		{Name: "a", Shape: []int64{1}, Values: []float32{1}}, {Name: "b", Shape: []int64{1}, Values: []float32{1}}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenDir(dir); !errors.Is(err, fault.Format) {
+	if _, err := OpenDir(dir); !errors.Is(err, fault.ErrFormat) {
 		t.Errorf("a tensor in two shards: %v", err)
 	}
 	raw := []byte(`{"weight_map":{"a":"s1.safetensors","a":"s2.safetensors"}}`)
 	if err := os.WriteFile(filepath.Join(dir, IndexName), raw, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenDir(dir); !errors.Is(err, fault.Format) || !strings.Contains(err.Error(), "twice") {
+	if _, err := OpenDir(dir); !errors.Is(err, fault.ErrFormat) || !strings.Contains(err.Error(), "twice") {
 		t.Errorf("a tensor twice in the index: %v", err)
 	}
 }
@@ -230,7 +230,7 @@ func TestOpenDirWithoutWeights(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "pytorch_model.bin"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenDir(dir); !errors.Is(err, fault.Unsupported) {
+	if _, err := OpenDir(dir); !errors.Is(err, fault.ErrUnsupported) {
 		t.Errorf("pickled weights: %v", err)
 	}
 }

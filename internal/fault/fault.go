@@ -9,11 +9,11 @@ import (
 )
 
 var (
-	// Format means that a file is malformed or truncated.
-	Format = errors.New("malformed model file")
-	// Unsupported means that a file is well formed, but asks for something
+	// ErrFormat means that a file is malformed or truncated.
+	ErrFormat = errors.New("malformed model file")
+	// ErrUnsupported means that a file is well formed, but asks for something
 	// that this program does not do.
-	Unsupported = errors.New("unsupported")
+	ErrUnsupported = errors.New("unsupported")
 )
 
 // kindError carries a message of its own and answers to one sentinel, so that
@@ -26,12 +26,12 @@ type kindError struct {
 func (e *kindError) Error() string   { return e.err.Error() }
 func (e *kindError) Unwrap() []error { return []error{e.kind, e.err} }
 
-// Formatf returns an error that is Format.
+// Formatf returns an error that is ErrFormat.
 func Formatf(format string, args ...any) error {
-	return &kindError{Format, fmt.Errorf(format, args...)}
+	return &kindError{ErrFormat, fmt.Errorf(format, args...)}
 }
 
-// Unsupportedf returns an error that is Unsupported.
+// Unsupportedf returns an error that is ErrUnsupported.
 func Unsupportedf(format string, args ...any) error {
-	return &kindError{Unsupported, fmt.Errorf("unsupported: "+format, args...)}
+	return &kindError{ErrUnsupported, fmt.Errorf("unsupported: "+format, args...)}
 }
