@@ -211,7 +211,9 @@ func TestStopBeforeTheFirstCompletion(t *testing.T) {
 	cancel()
 	dir := t.TempDir()
 	for name, run := range map[string]func() (*Summary, error){
-		"soft": func() (*Summary, error) { return Run(context.Background(), dir, &fakeModel{}, in, Options{Drain: drain}) },
+		"soft": func() (*Summary, error) {
+			return Run(context.Background(), dir, &fakeModel{}, in, Options{Drain: drain})
+		},
 		"hard": func() (*Summary, error) { return Run(ended, dir, &fakeModel{}, in, Options{}) },
 	} {
 		if _, err := run(); !errors.Is(err, ErrInterrupted) || !strings.HasPrefix(err.Error(), "stopped with 0 of 144") {
