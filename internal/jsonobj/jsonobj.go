@@ -34,7 +34,10 @@ func Parse(data []byte) ([]Member, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read JSON object: %w", err)
 		}
-		key := token.(string) // inside an object the decoder gives string keys only
+		key, ok := token.(string)
+		if !ok {
+			return nil, fmt.Errorf("read JSON object: key %v is not a string", token)
+		}
 		if seen[key] {
 			return nil, fmt.Errorf("read JSON object: key %q occurs twice", key)
 		}
