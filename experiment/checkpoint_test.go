@@ -62,6 +62,7 @@ func readTestCheckpoint(path string) (groups []group, size, torn int64, err erro
 // However a file is cut, whole blocks are kept, the rest is cut off, and the file takes
 // groups again.
 func TestTornTailIsCutAtEveryLength(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), checkpointFile)
 	groups, ends := writeTestCheckpoint(t, path, 3)
 	whole, err := os.ReadFile(path)

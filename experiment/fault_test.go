@@ -175,6 +175,7 @@ func (f *faultyLog) Close() error { return f.file.Close() }
 // Whichever operation fails: the error says which file, what is called finished is
 // whole, and the next run ends with the right bytes.
 func TestEveryDiskFailureIsSurvived(t *testing.T) {
+	t.Parallel()
 	plan := smallPlan()
 	plan.Sources, plan.NumQuestions, plan.NumCompletions, plan.Layers = []string{"source_0"}, 1, 2, []int{10}
 	in := makeInputs(t, plan)
@@ -250,6 +251,7 @@ func checkFinished(t *testing.T, when, dir string, want map[string]string) {
 
 // Repeated failures, each further on than the last, still end with the right bytes.
 func TestManyFailuresInARow(t *testing.T) {
+	t.Parallel()
 	in := makeInputs(t, smallPlan())
 	want := reference(t, in)
 	for seed := range uint64(5) {

@@ -187,6 +187,7 @@ func wasKilled(t *testing.T, cmd *exec.Cmd, stderr *strings.Builder) bool {
 // A run that is killed at random moments, again and again, ends with the bytes of a run
 // that was left alone.
 func TestKilledAtRandom(t *testing.T) {
+	t.Parallel()
 	want := reference(t, makeInputs(t, smallPlan()))
 	chance := rand.New(rand.NewPCG(4, 5))
 	enough := 20
@@ -219,6 +220,7 @@ func TestKilledAtEveryDiskOperation(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
+	t.Parallel()
 	want := reference(t, makeInputs(t, smallPlan()))
 	step := 17 // each takes two processes; TestEveryDiskFailureIsSurvived leaves none out
 	for killAt := 1; ; killAt += step {
