@@ -1,0 +1,123 @@
+package analysis
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"personaprobe/experiment"
+	"personaprobe/stats"
+)
+
+// The covariates, in the order of their joint names.
+const (
+	covTokens   = "tokens"
+	covChars    = "chars"
+	covWords    = "words"
+	covJaccard  = "jaccard"
+	covSemantic = "semantic"
+)
+
+const (
+	anchorCategory = experiment.AnchorCategory
+	anchorPrefix   = "anchor_"
+
+	defaultLevel        = 0.95
+	defaultResamples    = 2000
+	defaultPermutations = 9999
+	defaultFolds        = 10
+	defaultExperiment   = "persona_leakage"
+)
+
+// Options are the choices of an analysis. The zero value is the usual one.
+type Options struct {
+	Experiment string // name in full_analysis.json; "": persona_leakage
+
+	// Personas is a taxonomy file, for prompts. "" means the run's taxonomy.json, and
+	// without that the prompts of the marker_eval.json files.
+	Personas string
+	// Marker is what to look for in raw_completions.json where no manifest says it.
+	// "": the study's, [ZLT].
+	Marker string
+
+	Level        float64 // nominal coverage of intervals; 0: 0.95
+	Resamples    int     // of every bootstrap; 0: 2,000
+	Permutations int     // 0: 9,999
+	Seed         uint64  // of resampling
+	Folds        int     // of the cross-validation at random; 0: 10
+
+	// Judges are sources for a second Kendall's W over them alone, such as those that
+	// leak widely. Name them before looking at the data.
+	Judges []string
+	// Tokens is the length of each persona's prompt by persona id. nil: those in
+	// summary.json, else "tokens" or "qwen_tokens" of the personas file.
+	Tokens map[string]float64
+	// Semantic is, by persona id, the cosine of its prompt's mean-pooled embedding with
+	// that of its source's prompt: one more covariate.
+	Semantic map[string]float64
+	// Ocean are Big Five scores; see ReadOcean.
+	Ocean OceanScores
+	// Anchors are the rates to compare the anchors with; see ReadAnchorReference.
+	Anchors *AnchorReference
+}
+
+// OceanScores are the scores of persona or source ids on the five traits, in the
+// order of Traits: openness, conscientiousness, extraversion, agreeableness and
+// neuroticism.
+type OceanScores map[string][5]float64
+
+// AnchorReference is a table of earlier rates of the anchors.
+type AnchorReference struct {
+	Threshold float64               // drift up to this passes; 0: 0.10
+	Rates     map[[2]string]float64 // {source of the adapter, source of the prompt}
+}
+
+// Validate reports options out of range.
+func (o Options) Validate() error {
+	b := stats.Bootstrap{Resamples: o.Resamples, Level: o.Level}
+	if err := b.Validate(); err != nil {
+		return fmt.Errorf("options: %w", err)
+	}
+	if o.Permutations < 0 {
+		return fmt.Errorf("options: %d permutations; want a positive number, or 0 for %d", o.Permutations, defaultPermutations)
+	}
+	if o.Folds < 0 || o.Folds == 1 {
+		return fmt.Errorf("options: %d folds; want 2 or more, or 0 for %d", o.Folds, defaultFolds)
+	}
+	if err := checkFinite(covTokens, o.Tokens); err != nil {
+		return err
+	}
+	return checkFinite(covSemantic, o.Semantic)
+}
+
+func checkFinite(name string, values map[string]float64) error {
+	for _, id := range slices.Sorted(maps.Keys(values)) {
+		if v := values[id]; math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("options: %s of %s is %v, want a number; leave the persona out", name, id, v)
+		}
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Experiment == "" {
+		o.Experiment = defaultExperiment
+	}
+	if o.Marker == "" {
+		o.Marker = experiment.DefaultMarker
+	}
+	if o.Level == 0 {
+		o.Level = defaultLevel
+	}
+	if o.Resamples == 0 {
+		o.Resamples = defaultResamples
+	}
+	if o.Permutations == 0 {
+		o.Permutations = defaultPermutations
+	}
+	if o.Folds == 0 {
+		o.Folds = defaultFolds
+	}
+	return o
+}
