@@ -28,7 +28,7 @@ const (
 var errInjected = errors.New("injected failure")
 
 func newFake(slots, context, chunk int) *fakeStepper {
-	return &fakeStepper{capacity: Capacity{slots, context, chunk}, slots: make([][]int32, slots)}
+	return &fakeStepper{capacity: Capacity{Slots: slots, Rows: slots, Context: context, Chunk: chunk}, slots: make([][]int32, slots)}
 }
 
 func (f *fakeStepper) Capacity() Capacity { return f.capacity }
@@ -85,6 +85,9 @@ func (f *fakeStepper) Step(s *Step) error {
 	}
 	if tokens >= 2*f.capacity.Chunk {
 		f.complain("%d prompt tokens in a step, chunk is %d", tokens, f.capacity.Chunk)
+	}
+	if len(s.Rows) > f.capacity.Rows {
+		f.complain("%d rows, at most %d are allowed", len(s.Rows), f.capacity.Rows)
 	}
 	last := -1
 	for _, r := range s.Rows {

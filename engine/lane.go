@@ -16,14 +16,15 @@ type lane struct {
 	scheduler *scheduler
 }
 
-func (e *Engine) newLane(slots int, end map[int32]bool) (*lane, error) {
+func (e *Engine) newLane(rows int, end map[int32]bool) (*lane, error) {
 	o := &e.opts
+	capacity := Capacity{Slots: max(rows, 2), Rows: rows, Context: o.Context, Chunk: o.Chunk}
 	cells := o.Context + 1 // one to spare for padding
-	c, err := e.newContext(slots, cells, max(o.Chunk, slots)+1, false)
+	c, err := e.newContext(capacity.Slots, cells, max(o.Chunk, capacity.Slots)+1, false)
 	if err != nil {
 		return nil, err
 	}
-	stepper := newLlamaStepper(c, e.info.Vocab, o.Context, o.Chunk, e.adapters)
+	stepper := newLlamaStepper(c, e.info.Vocab, capacity, e.adapters)
 	return &lane{c, newScheduler(stepper, end, e.stopped, &e.counters)}, nil
 }
 

@@ -24,14 +24,13 @@ type llamaStepper struct {
 	choosers *choosers
 }
 
-func newLlamaStepper(ctx *llama.Context, vocab, context, chunk int, adapters map[string]*llama.Adapter) *llamaStepper {
-	slots := ctx.Options().Sequences
+func newLlamaStepper(ctx *llama.Context, vocab int, capacity Capacity, adapters map[string]*llama.Adapter) *llamaStepper {
 	return &llamaStepper{
 		ctx:      ctx,
 		vocab:    vocab,
 		adapters: adapters,
-		capacity: Capacity{Slots: slots, Context: context, Chunk: chunk},
-		length:   make([]int, slots),
+		capacity: capacity,
+		length:   make([]int, capacity.Slots),
 		choosers: newChoosers(ctx.Options().Threads),
 	}
 }

@@ -48,11 +48,9 @@ func (o *Options) Validate() error {
 	switch {
 	case o.Model == "":
 		return fmt.Errorf("%w: no model given", ErrOptions)
-	case o.Slots < 0 || o.Slots == 1:
-		return fmt.Errorf("%w: %d slots, want at least 2", ErrOptions, o.Slots)
-	case o.Contexts > 0 && o.Slots > 0 && (o.Slots > o.Contexts*llama.MaxSequences || o.Slots < 2*o.Contexts):
-		return fmt.Errorf("%w: %d slots in %d contexts, each takes 2 to %d", ErrOptions, o.Slots, o.Contexts, llama.MaxSequences)
-	case o.Context < 0, o.Threads < 0, o.Chunk < 0, o.Contexts < 0:
+	case o.Contexts > 0 && o.Slots > 0 && (o.Slots > o.Contexts*llama.MaxSequences || o.Slots < o.Contexts):
+		return fmt.Errorf("%w: %d slots in %d contexts, each takes 1 to %d", ErrOptions, o.Slots, o.Contexts, llama.MaxSequences)
+	case o.Slots < 0, o.Context < 0, o.Threads < 0, o.Chunk < 0, o.Contexts < 0:
 		return fmt.Errorf("%w: negative size", ErrOptions)
 	}
 	return nil

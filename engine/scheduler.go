@@ -111,7 +111,7 @@ func (s *scheduler) loop(ctx context.Context, next func() (*job, error), emit fu
 		if err := s.stepper.Step(&s.step); err != nil {
 			return err
 		}
-		s.counters.addStep(&s.step, s.capacity.Slots)
+		s.counters.addStep(&s.step, s.capacity.Rows)
 		if ok, err := s.collect(emit); err != nil || !ok {
 			return err
 		}
@@ -136,6 +136,8 @@ func (s *scheduler) start(emit func(result) bool) (bool, error) {
 				continue
 			}
 			switch {
+			case s.nActive == s.capacity.Rows:
+				return true, nil // seq is dropped; it is rebuilt when there is room
 			case last:
 				seq.slot, g.slot = g.slot, -1
 			case s.free.free > 0:
@@ -145,7 +147,7 @@ func (s *scheduler) start(emit func(result) bool) (bool, error) {
 					return false, fmt.Errorf("fork prompt: %w", err)
 				}
 			default:
-				return true, nil // seq is dropped; it is rebuilt when a slot is free
+				return true, nil // likewise
 			}
 			g.started++
 			s.active[seq.slot] = seq

@@ -34,8 +34,10 @@ func drawJobs(t *rapid.T, c Capacity) []*job {
 }
 
 func drawCapacity(t *rapid.T) Capacity {
+	slots := rapid.IntRange(2, 9).Draw(t, "slots")
 	return Capacity{
-		Slots:   rapid.IntRange(2, 9).Draw(t, "slots"),
+		Slots:   slots,
+		Rows:    rapid.IntRange(1, slots).Draw(t, "rows"),
 		Context: rapid.IntRange(2, 24).Draw(t, "context"),
 		Chunk:   rapid.IntRange(1, 9).Draw(t, "chunk"),
 	}

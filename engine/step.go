@@ -21,7 +21,8 @@ type Stepper interface {
 
 // Capacity is the size of a Stepper.
 type Capacity struct {
-	Slots   int // sequences, at least 2
+	Slots   int // sequences it holds, at least 2: a prompt, and a completion forked from it
+	Rows    int // sequences that a step may advance, at most Slots
 	Context int // tokens per sequence, prompt and completion together
 	Chunk   int // length of a prompt's pieces, and about how many prompt tokens a step takes beside its rows
 }
