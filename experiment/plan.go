@@ -15,7 +15,7 @@ import (
 // tenth of it, every seed included, to see the whole pipeline soon.
 const (
 	DefaultNumQuestions   = 5
-	DefaultNumCompletions = 4
+	DefaultNumCompletions = 3
 	FullNumQuestions      = 20
 	FullNumCompletions    = 10
 

@@ -1,0 +1,191 @@
+package experiment
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"personaprobe/engine"
+	"personaprobe/models"
+	"personaprobe/models/tiny"
+)
+
+// Session is a plan with everything it names opened: what Run needs.
+type Session struct {
+	Inputs Inputs
+	Model  *EngineModel
+}
+
+// SessionOptions are choices that do not bear on a run's bytes, apart from Build.
+type SessionOptions struct {
+	Build   string // version of the program
+	Threads int    // of the CPU; 0: all cores
+	Slots   int    // completions computed together; 0: the engine's default
+	CPU     bool   // keep the model off the GPU
+	// Progress, if not nil, is told how far a conversion has come.
+	Progress func(what string, done, total int64)
+}
+
+// Open reads the plan's files, checks that they fit together, and loads model and
+// adapters. Errors of the inputs match [ErrInput] or those of packages models, lora
+// and llama. The caller closes the session.
+func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err error) {
+	study, err := readStudy(p)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := models.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	o := engine.Options{
+		Model: p.Model, Adapters: map[string]string{}, CacheDir: cache,
+		Slots: opts.Slots, Threads: opts.Threads, CPU: opts.CPU, Progress: opts.Progress,
+	}
+	var embedded tiny.Files
+	if p.Model == EmbeddedModel {
+		if embedded, err = tiny.Install(ctx, cache); err != nil {
+			return nil, fmt.Errorf("embedded model: %w", err)
+		}
+		o.Model = embedded.Model
+	}
+	for _, a := range study.Adapters() {
+		path := a.Path
+		if path == "" {
+			path = embedded.Adapters[a.Source]
+		}
+		if path == "" {
+			return nil, &InputError{Path: "adapters", Problem: fmt.Sprintf("no adapter for the source %q", a.Source)}
+		}
+		o.Adapters[a.Name()] = path
+	}
+	e, err := engine.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	s := &Session{Model: &EngineModel{e}}
+	if s.Inputs, err = inputs(study, e, opts.Build); err != nil {
+		return nil, err
+	}
+	return s, s.reserve()
+}
+
+// Close frees the model.
+func (s *Session) Close() error { return s.Model.Close() }
+
+// readStudy reads personas and questions, the embedded ones where the plan names
+// none.
+func readStudy(p Plan) (*Study, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	var t *Taxonomy
+	var q *Questions
+	var err error
+	if p.Personas == "" {
+		t, err = ParseTaxonomy("embedded taxonomy.json", tiny.Taxonomy())
+	} else {
+		t, err = ReadTaxonomy(p.Personas)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.Questions != "":
+		q, err = ReadQuestions(p.Questions)
+	case p.Personas != "" && p.Model != EmbeddedModel:
+		q, err = ReadQuestions(p.Personas)
+	default:
+		q, err = ParseQuestions("embedded questions.json", tiny.Questions())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return NewStudy(p, t, q)
+}
+
+// inputs gathers what determines the run's bytes.
+func inputs(study *Study, e *engine.Engine, build string) (Inputs, error) {
+	in := Inputs{
+		Study: study, Build: build, Device: e.Device(), Adapters: map[string]File{},
+		Settings: e.Settings(),
+	}
+	var err error
+	if in.Model, err = hashFile(e.Files().Model); err != nil {
+		return in, err
+	}
+	if study.Plan.Model == EmbeddedModel {
+		in.Name = EmbeddedModel
+	}
+	for name, path := range e.Files().Adapters {
+		if in.Adapters[name], err = hashFile(path); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+func hashFile(path string) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return File{}, fmt.Errorf("hash %s: %w", path, err)
+	}
+	return File{Path: path, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+}
+
+// reserve sizes the cache for the longest prompt of the plan and its completion.
+func (s *Session) reserve() error {
+	longest := 0
+	for _, r := range s.Inputs.Study.Requests() {
+		ids, err := s.Model.Tokenizer().EncodeChat(r.Messages)
+		if err != nil {
+			return err
+		}
+		longest = max(longest, len(ids))
+	}
+	return s.Model.Reserve(0, longest+s.Inputs.Study.Plan.MaxTokens)
+}
+
+// EngineModel makes an engine the Model of a study.
+type EngineModel struct{ *engine.Engine }
+
+var _ Model = (*EngineModel)(nil)
+
+// LastStates reads the hidden states of the prompts' last tokens.
+func (m *EngineModel) LastStates(ctx context.Context, adapter string, prompts [][]engine.Message, layers []int,
+	each func(prompt int, states [][]float32) error) error {
+	ids := make([][]int32, len(prompts))
+	for i, p := range prompts {
+		var err error
+		if ids[i], err = m.Tokenizer().EncodeChat(p); err != nil {
+			return fmt.Errorf("prompt %d: %w", i, err)
+		}
+	}
+	return m.Engine.LastStates(ctx, ids, engine.StateOptions{Adapter: adapter, Layers: layers}, each)
+}
+
+// Layers is the number of decoder layers.
+func (m *EngineModel) Layers() int { return m.Info().Layers }
+
+// HiddenSize is the width of a hidden state.
+func (m *EngineModel) HiddenSize() int { return m.Info().Hidden }
+
+// CountTokens is the number of tokens of a text by itself.
+func (m *EngineModel) CountTokens(text string) (int, error) {
+	ids, err := m.Tokenizer().Encode(text)
+	return len(ids), err
+}
