@@ -44,7 +44,8 @@ var configFiles = []string{
 // The cache key covers the bytes of the small files and, for the weights, path,
 // size, time stamps and inode as git's index does: reading gigabytes at every
 // start would cost more than the conversion. A checkpoint that is moved or
-// touched is converted again.
+// touched is converted again. Entries are never removed; the user may delete the
+// directory at any time.
 func Resolve(ctx context.Context, path, cacheDir string, progress Progress) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -19,6 +19,9 @@ import (
 // scanElements is how many values are decoded at a time.
 const scanElements = 512 << 10
 
+// maxScans bounds the tensors scanned at a time, and so the memory: 4 MB each.
+const maxScans = 16
+
 // Values summarises the values of a tensor.
 type Values struct {
 	NotFinite int64   `json:"not_finite"` // NaN and infinities
@@ -85,7 +88,7 @@ func scanAll(ctx context.Context, tensors []stored, progress Progress) ([]*Value
 	}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	group.SetLimit(min(runtime.GOMAXPROCS(0), maxScans))
 	for i, t := range tensors {
 		if !t.kind.CanDecode() {
 			continue

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,6 +179,23 @@ func TestTemplateFeatures(t *testing.T) {
 			t.Errorf("%q renders %q, %v; want %q", c.template, got, err, c.want)
 		}
 	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	tmpl := qwen(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 50 {
+				content := strings.Repeat("x", i*50+j+1)
+				pieces, err := tmpl.Pieces([]Message{{"user", content}}, true)
+				if err != nil || len(pieces) != 3 || pieces[1].Text != content {
+					t.Errorf("%v, %v", pieces, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestRefusals(t *testing.T) {
