@@ -97,7 +97,7 @@ func resolve(ctx context.Context, opts *Options) (Files, error) {
 		}
 	}
 	var err error
-	if files.Model, err = models.Resolve(ctx, opts.Model, opts.CacheDir, progress("model")); err != nil {
+	if files.Model, err = models.Resolve(ctx, opts.Model, opts.CacheDir, progress("converting the model")); err != nil {
 		return files, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(opts.Adapters)) {

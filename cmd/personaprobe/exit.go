@@ -65,3 +65,11 @@ func exitCode(err error) int {
 func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
+
+type missingArgument string
+
+func (m missingArgument) Error() string { return "missing argument " + string(m) }
+
+type unexpectedArgument string
+
+func (u unexpectedArgument) Error() string { return "unexpected argument \"" + string(u) + "\"" }

@@ -25,7 +25,9 @@ func main() {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := withSignals(context.Background(), stderr)
 	defer stop()
-	err := newApp(stdin, stdout, stderr).RunContext(ctx, args)
+	app := newApp(stdin, stdout, stderr)
+	reportUsage(app.Commands)
+	err := app.RunContext(ctx, interspersed(app, args))
 	if err == nil {
 		return exitOK
 	}
@@ -58,7 +60,12 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		EnableBashCompletion: true,
 		Commands: []*cli.Command{
 			newRunCommand(),
+			newPlanCommand(),
+			newPersonasCommand(),
 			newGenerateCommand(),
+			newModelCommand(),
+			newLoraCommand(),
+			newBenchCommand(),
 			newDoctorCommand(),
 			newVersionCommand(),
 		},

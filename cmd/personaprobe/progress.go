@@ -62,7 +62,7 @@ func (p *progress) conversion(what string, done, total int64) {
 		return
 	}
 	p.last = time.Now()
-	p.show(fmt.Sprintf("converting %s: %3d %%", what, 100*done/max(total, 1)))
+	p.show(fmt.Sprintf("%s: %3d %%", what, 100*done/max(total, 1)))
 }
 
 func (p *progress) show(line string) {
@@ -114,4 +114,9 @@ func left(s experiment.Status) string {
 		return ""
 	}
 	return "  " + (time.Duration(s.ETASeconds) * time.Second).String() + " left"
+}
+
+// bytes reports work on a file of known size.
+func (p *progress) bytes(what string) func(done, total int64) {
+	return func(done, total int64) { p.conversion(what, done, total) }
 }

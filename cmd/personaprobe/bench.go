@@ -1,0 +1,46 @@
+package main
+
+import (
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"personaprobe/bench"
+)
+
+func newBenchCommand() *cli.Command {
+	var o ModelOptions
+	return &cli.Command{
+		Name:      "bench",
+		Usage:     "measure the engine's throughput beside the bare decode rate, in one run",
+		ArgsUsage: " ",
+		Flags: append(o.flags(),
+			&cli.StringFlag{Name: "with", Usage: "`NAME` of the adapter to apply (default: none)"},
+			&cli.IntFlag{Name: "slots", Usage: "completions computed together"},
+			&cli.IntFlag{Name: "contexts", Usage: "llama.cpp contexts side by side"},
+			&cli.IntFlag{Name: "length", Value: 32, Usage: "tokens of a completion"},
+			&cli.DurationFlag{Name: "time", Value: 10 * time.Second, Usage: "about how long each measurement takes"},
+			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+		),
+		Action: func(c *cli.Context) error {
+			if _, err := arguments(c); err != nil {
+				return err
+			}
+			opts, err := o.engineOptions(c)
+			if err != nil {
+				return err
+			}
+			opts.Slots, opts.Contexts, opts.Context = c.Int("slots"), c.Int("contexts"), 40+c.Int("length")
+			ctx, cancel := cancelOnDrain(c.Context)
+			defer cancel()
+			r, err := bench.Run(ctx, bench.Options{Engine: opts, Adapter: c.String("with"), Length: c.Int("length"), Time: c.Duration("time")})
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return writeJSON(c.App.Writer, r)
+			}
+			return r.WriteText(c.App.Writer)
+		},
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"personaprobe/lora"
+	"personaprobe/models"
+)
+
+func newLoraCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "lora",
+		Usage: "inspect, convert, merge and synthesise LoRA adapters",
+		Subcommands: []*cli.Command{
+			newLoraInspectCommand(),
+			newLoraConvertCommand(),
+			newLoraMergeCommand(),
+			newLoraSynthCommand(),
+		},
+	}
+}
+
+// warn tells the user of what is odd but no error.
+func warn(text string) { slog.Warn(text) }
+
+func newLoraInspectCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "inspect",
+		Usage:     "show an adapter's settings and tensors; with --model, whether it fits",
+		ArgsUsage: "DIR|FILE",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+			&cli.BoolFlag{Name: "tensors", Usage: "list every tensor"},
+			&cli.StringFlag{Name: "model", Usage: "base model `FILE` to check the adapter against"},
+		},
+		Action: func(c *cli.Context) error {
+			args, err := arguments(c, "DIR")
+			if err != nil {
+				return err
+			}
+			if err := runInspect(c.App.Writer, args[0], 1, 1, c.Bool("json"), c.Bool("tensors")); err != nil {
+				return err
+			}
+			if c.String("model") == "" {
+				return nil
+			}
+			warnings, err := lora.Check(args[0], c.String("model"))
+			for _, w := range warnings {
+				warn(w)
+			}
+			return err
+		},
+	}
+}
+
+func newLoraConvertCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "convert",
+		Usage:     "write a PEFT adapter as GGUF, its scale (rsLoRA, patterns) included",
+		ArgsUsage: "DIR OUT.gguf",
+		Flags:     []cli.Flag{&cli.StringFlag{Name: "model", Usage: "base model `FILE` to check the adapter against"}},
+		Action: func(c *cli.Context) error {
+			args, err := arguments(c, "DIR", "OUT.gguf")
+			if err != nil {
+				return err
+			}
+			ctx, cancel := cancelOnDrain(c.Context)
+			defer cancel()
+			return lora.Convert(ctx, args[0], args[1], lora.ConvertOptions{Base: c.String("model"), Warn: warn})
+		},
+	}
+}
+
+func newLoraMergeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "merge",
+		Usage:     "write a model with adapters added into its weights",
+		ArgsUsage: "OUT.gguf",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "model", Usage: "base model `FILE`", Required: true},
+			&cli.StringSliceFlag{Name: "adapter", Usage: "`PATH[=SCALE]` of an adapter; may be repeated", Required: true},
+			quietFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			args, err := arguments(c, "OUT.gguf")
+			if err != nil {
+				return err
+			}
+			var adapters []lora.Adapter
+			for _, a := range c.StringSlice("adapter") {
+				parsed, err := parseScaled(a)
+				if err != nil {
+					return err
+				}
+				adapters = append(adapters, parsed)
+			}
+			ctx, cancel := cancelOnDrain(c.Context)
+			defer cancel()
+			p := newProgress(c.App.ErrWriter, c.Bool("quiet"))
+			defer p.close()
+			return lora.Merge(ctx, c.String("model"), adapters, args[0], lora.MergeOptions{Progress: p.bytes("merging"), Warn: warn})
+		},
+	}
+}
+
+// parseScaled reads PATH or PATH=SCALE.
+func parseScaled(text string) (lora.Adapter, error) {
+	i := strings.LastIndexByte(text, '=')
+	if i < 0 {
+		return lora.Adapter{Path: text}, nil
+	}
+	scale, err := strconv.ParseFloat(text[i+1:], 64)
+	if err != nil || scale == 0 || i == 0 {
+		return lora.Adapter{}, usageError(fmt.Errorf("--adapter %q: want PATH or PATH=SCALE, a scale other than 0", text))
+	}
+	return lora.Adapter{Path: text[:i], Scale: scale}, nil
+}
+
+func newLoraSynthCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "synth",
+		Usage:     "write an adapter with random weights, for benchmarks",
+		ArgsUsage: "OUT.gguf|OUTDIR",
+		Flags: append(shapeFlags(),
+			&cli.StringFlag{Name: "model", Usage: "take the shape of this model `FILE`"},
+			&cli.Int64Flag{Name: "rank", Value: 32, Usage: "rank"},
+			&cli.Float64Flag{Name: "alpha", Value: 64, Usage: "lora_alpha"},
+			&cli.BoolFlag{Name: "plain-scale", Usage: "use_rslora false: scale alpha / rank"},
+			&cli.Uint64Flag{Name: "seed", Usage: "seed of the weights"},
+		),
+		Action: func(c *cli.Context) error {
+			args, err := arguments(c, "OUT")
+			if err != nil {
+				return err
+			}
+			shape, err := adapterShape(c)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := cancelOnDrain(c.Context)
+			defer cancel()
+			return lora.Synth(ctx, shape, args[0], lora.SynthOptions{
+				Rank: c.Int64("rank"), Alpha: c.Float64("alpha"), PlainScale: c.Bool("plain-scale"), Seed: c.Uint64("seed"),
+			})
+		},
+	}
+}
+
+// adapterShape is the shape of --model, or that of the shape flags.
+func adapterShape(c *cli.Context) (models.Shape, error) {
+	path := c.String("model")
+	if path == "" {
+		return shapeOf(c)
+	}
+	info, err := models.Inspect(path)
+	if err != nil {
+		return models.Shape{}, err
+	}
+	if info.Shape == nil {
+		return models.Shape{}, fmt.Errorf("%s: %w: its shape is not known", path, models.ErrUnsupported)
+	}
+	return *info.Shape, nil
+}
