@@ -141,10 +141,7 @@ func (e *Engine) reserve(slots, context int) error {
 	}
 	e.closeLanes()
 	e.opts = o
-	end := map[int32]bool{}
-	for _, t := range e.model.Vocab().EndOfGeneration() {
-		end[t] = true
-	}
+	end := e.endTokens()
 	for _, n := range o.split() {
 		l, err := e.newLane(n, end)
 		if err != nil {
@@ -154,6 +151,24 @@ func (e *Engine) reserve(slots, context int) error {
 		e.lanes = append(e.lanes, l)
 	}
 	return nil
+}
+
+// notEnds are tokens of code completion that llama.cpp takes for ends of
+// generation in Qwen2.5's vocabulary; the checkpoint's own configuration does not.
+var notEnds = map[string]bool{"<|fim_pad|>": true, "<|repo_name|>": true, "<|file_sep|>": true}
+
+// endTokens are the tokens that end a completion.
+func (e *Engine) endTokens() map[int32]bool {
+	end := map[int32]bool{}
+	for _, t := range e.model.Vocab().EndOfGeneration() {
+		end[t] = true
+	}
+	for _, s := range e.model.Vocab().Specials() {
+		if notEnds[s.Text] {
+			delete(end, s.ID)
+		}
+	}
+	return end
 }
 
 // exact reports whether the weights are float32. Then the cache is, too, and

@@ -49,7 +49,7 @@ func exitCode(err error) int {
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest, engine.ErrOptions,
-			experiment.ErrInput, fs.ErrNotExist, fs.ErrPermission,
+			experiment.ErrInput, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 		}},
 	} {
 		for _, kind := range c.kinds {

@@ -49,7 +49,11 @@ func newLoraInspectCommand() *cli.Command {
 			if c.String("model") == "" {
 				return nil
 			}
-			warnings, err := lora.Check(args[0], c.String("model"))
+			cache, err := models.CacheDir()
+			if err != nil {
+				return err
+			}
+			_, warnings, err := lora.Resolve(c.Context, args[0], c.String("model"), cache)
 			for _, w := range warnings {
 				warn(w)
 			}
