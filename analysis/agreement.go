@@ -1,0 +1,214 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"personaprobe/stats"
+)
+
+// kruskalWallis tests every source's categories. values gives one group's.
+func (a *analyst) kruskalWallis(values func([]*record) []float64) Ordered[KruskalWallis] {
+	var sources []string
+	var tests []KruskalWallis
+	for _, source := range a.sources {
+		var groups [][]float64
+		for _, category := range a.categories {
+			if group := values(a.bystanders(inCell(source, category))); len(group) > 0 {
+				groups = append(groups, group)
+			}
+		}
+		if len(groups) > 0 {
+			sources, tests = append(sources, source), append(tests, a.kruskal(groups))
+		}
+	}
+	adjust(a, tests, func(k KruskalWallis) *float64 { return k.P }, func(k *KruskalWallis, p Adjusted) { k.Adjusted = p })
+	return named(sources, tests)
+}
+
+func (a *analyst) kruskal(groups [][]float64) KruskalWallis {
+	out := KruskalWallis{NumGroups: len(groups), DF: len(groups) - 1}
+	for _, g := range groups {
+		out.N += len(g)
+	}
+	t, err := stats.KruskalWallis(groups...)
+	if err != nil {
+		out.Reason = a.reason(err)
+		return out
+	}
+	out.H, out.P, out.EpsilonSquared, out.EtaSquared = &t.H, &t.P, &t.EpsilonSquared, &t.EtaSquared
+	return out
+}
+
+// kendallW asks whether the judges order the categories alike.
+func (a *analyst) kendallW(judges []string) KendallW {
+	out := KendallW{Judges: judges, Items: []string{}, RankSums: Ordered[float64]{}, Ranks: Ordered[[]Number]{}}
+	for _, category := range a.categories {
+		everywhere := !slices.ContainsFunc(judges, func(s string) bool { return len(a.bystanders(inCell(s, category))) == 0 })
+		if everywhere {
+			out.Items = append(out.Items, category)
+		}
+	}
+	out.NumJudges, out.NumItems = len(judges), len(out.Items)
+	out.DF = max(0, out.NumItems-1)
+	scores := make([][]float64, len(judges))
+	for j, source := range judges {
+		var pointers []*float64
+		scores[j] = make([]float64, len(out.Items))
+		for i, category := range out.Items {
+			scores[j][i] = *meanOf(a.bystanders(inCell(source, category)))
+			pointers = append(pointers, &scores[j][i])
+		}
+		tie(pointers)
+	}
+	c, err := stats.KendallW(scores)
+	if err != nil {
+		out.Reason = a.reason(err)
+		return out
+	}
+	out.W, out.ChiSquared, out.P, out.Uncorrected = &c.W, &c.ChiSquared, &c.P, &c.WUncorrected
+	out.RankSums = named(out.Items, c.RankSums)
+	for j, source := range judges {
+		ranks := make([]Number, len(out.Items))
+		for i := range ranks {
+			ranks[i] = &c.Ranks[j][i]
+		}
+		out.Ranks.Set(source, ranks)
+	}
+	return out
+}
+
+// kendallSubset is kendallW over the judges of the options.
+func (a *analyst) kendallSubset() (*KendallW, error) {
+	if len(a.opts.Judges) == 0 {
+		return nil, nil //nolint:nilnil // not asked for
+	}
+	for i, judge := range a.opts.Judges {
+		if !slices.Contains(a.sources, judge) {
+			return nil, fmt.Errorf("options: judge %q is not a source with data; those are %s", judge, list(a.sources))
+		}
+		if slices.Contains(a.opts.Judges[:i], judge) {
+			return nil, fmt.Errorf("options: judge %q is given twice", judge)
+		}
+	}
+	w := a.kendallW(a.opts.Judges)
+	return &w, nil
+}
+
+// icc is the reliability of every source's shards as raters of its personas.
+func (a *analyst) icc(withAnchors bool) Ordered[ICC] {
+	out := Ordered[ICC]{}
+	for _, source := range a.sources {
+		keys := a.shardKeys(source)
+		if len(keys) == 0 {
+			continue
+		}
+		var table [][]float64
+		for _, r := range a.records {
+			if r.source != source || r.isAnchor() && !withAnchors || len(r.shards) != len(keys) {
+				continue
+			}
+			var row []float64
+			for _, s := range r.shards.All() {
+				row = append(row, s.Rate)
+			}
+			table = append(table, row)
+		}
+		out.Set(source, a.reliability(table, len(keys)))
+	}
+	return out
+}
+
+func (a *analyst) reliability(table [][]float64, seeds int) ICC {
+	out := ICC{NumPersonas: len(table), NumSeeds: seeds}
+	t, err := stats.NewTwoWay(table)
+	if err != nil {
+		out.Reason = a.reason(err)
+		out.CI.Reason, out.AgreementCI.Reason, out.MeanCI.Reason = out.Reason, out.Reason, out.Reason
+		return out
+	}
+	out.MSRows, out.MSError, out.MSColumns = &t.MSRows, &t.MSError, &t.MSColumns
+	form := func(f stats.ICCForm) (*float64, Interval) {
+		r, err := stats.ICC(table, f)
+		if err != nil {
+			reason := a.reason(err)
+			if f == stats.ICC31 {
+				out.Reason = reason
+			}
+			return nil, Interval{Reason: reason}
+		}
+		return &r.Coefficient, a.interval(r.Interval(a.opts.Level))
+	}
+	out.ICC, out.CI = form(stats.ICC31)
+	out.Agreement, out.AgreementCI = form(stats.ICC21)
+	out.MeanICC, out.MeanCI = form(stats.ICC3K)
+	return out
+}
+
+// anchors compares the adapters' rates on the source prompts with the reference.
+func (a *analyst) anchors(f *Full) {
+	f.AnchorCalibration = Ordered[Ordered[AnchorRate]]{}
+	for _, source := range a.sources {
+		row := Ordered[AnchorRate]{}
+		for _, r := range a.records {
+			if r.source != source || !r.isAnchor() || r.counts.Total == 0 {
+				continue
+			}
+			rate := a.anchor(r)
+			row.Set(anchorOf(r.id), rate)
+			f.AnchorMaxDrift = larger(f.AnchorMaxDrift, rate.Drift)
+			f.AnchorDriftBySeed = larger(f.AnchorDriftBySeed, rate.SeedDrift)
+		}
+		if len(row) > 0 {
+			f.AnchorCalibration.Set(source, row)
+		}
+	}
+	switch {
+	case len(f.AnchorCalibration) == 0:
+		a.miss("anchors (personas of category \"anchor\" with counts)", "anchor_calibration is empty and anchor_max_drift null")
+	case a.opts.Anchors == nil:
+		a.miss("reference rates of the anchors", "anchor_calibration has no drift and anchor_max_drift is null")
+	}
+}
+
+func anchorOf(id string) string {
+	if len(id) > len(anchorPrefix) && id[:len(anchorPrefix)] == anchorPrefix {
+		return id[len(anchorPrefix):]
+	}
+	return id
+}
+
+func (a *analyst) anchor(r *record) AnchorRate {
+	out := AnchorRate{
+		Rate: r.rate, Found: r.counts.Found, Total: r.counts.Total, Seeds: Ordered[*float64]{},
+		Wilson: a.interval(stats.Wilson(r.counts.Found, r.counts.Total, a.opts.Level)),
+	}
+	for key, s := range r.shards.All() {
+		out.Seeds.Set(key, &s.Rate)
+	}
+	if a.opts.Anchors == nil {
+		return out
+	}
+	reference, ok := a.opts.Anchors.Rates[[2]string{r.source, anchorOf(r.id)}]
+	if !ok {
+		a.miss(fmt.Sprintf("reference rate of the adapter %s on the prompt of %s", r.source, anchorOf(r.id)), "no drift for it")
+		return out
+	}
+	drift := math.Abs(*r.rate - reference)
+	pass := drift <= a.opts.Anchors.threshold()+rounding
+	out.Reference, out.Drift, out.Pass = &reference, &drift, &pass
+	for _, s := range r.shards.All() {
+		d := math.Abs(s.Rate - reference)
+		out.SeedDrift = larger(out.SeedDrift, &d)
+	}
+	return out
+}
+
+// larger is the larger of two numbers that may be missing.
+func larger(a, b *float64) *float64 {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
+}

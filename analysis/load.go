@@ -1,0 +1,167 @@
+package analysis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"personaprobe/experiment"
+)
+
+const (
+	manifestFile = "manifest.json"
+	cosineFile   = "cosine_analysis.json"
+	compiledFile = "compiled_analysis.json"
+	fullFile     = "full_analysis.json"
+	taxonomyFile = "taxonomy.json"
+	evalFile     = "marker_eval.json"
+	rawFile      = "raw_completions.json"
+	summaryFile  = "summary.json"
+	centroidFile = "centroids.safetensors"
+)
+
+// load reads a run directory, or a folder of artefacts without a manifest.
+func load(ctx context.Context, dir string, opts Options) (*dataset, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("analyse: %w", err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("analyse: %s is a file; give the folder that it is in", dir)
+	}
+	d := newDataset(dir)
+	d.marker = opts.Marker
+	var lengths map[string]float64
+	if exists(filepath.Join(dir, manifestFile)) {
+		lengths, err = d.loadRun()
+	} else {
+		lengths, err = d.loadFolder()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(d.records) == 0 {
+		return nil, fmt.Errorf("%w: %s has nothing to analyse: want a finished shard (<source>_seed<seed>/%s) or %s",
+			ErrInput, dir, evalFile, cosineFile)
+	}
+	t, err := d.taxonomy(opts)
+	if err != nil {
+		return nil, err
+	}
+	d.settle()
+	d.checkCosines()
+	if err := d.countQuestions(ctx); err != nil {
+		return nil, err
+	}
+	return d, d.addCovariates(t, lengths, opts)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// loadRun reads a directory that Run made.
+func (d *dataset) loadRun() (lengths map[string]float64, err error) {
+	r, err := experiment.LoadResults(d.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.hashInputs(manifestFile, taxonomyFile); err != nil {
+		return nil, err
+	}
+	d.baseModel, d.marker, d.seeds = r.Manifest.Base, r.Study.Plan.Marker, r.Study.Plan.Seeds
+	d.sources, d.categories = r.Study.Sources(), append([]string(nil), r.Study.Taxonomy.Categories...)
+	d.nominal = len(r.Study.Taxonomy.Bystanders)
+	for _, s := range r.Missing {
+		d.miss(s.Name(), "the shard is not finished; rates are over the others")
+	}
+	lengths = make(map[string]float64)
+	for _, s := range r.Shards {
+		for id, n := range s.Summary.TokenLengths.All() {
+			lengths[id] = float64(n)
+		}
+		evals, err := d.readEvals(s.Shard.Name())
+		if err != nil {
+			return nil, err
+		}
+		if err := d.addShard(shard{s.Shard.Name(), s.Shard.Adapter.Source, s.Shard.Key(), s.Shard.Seed, evals}); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.Shards) == 0 {
+		return nil, fmt.Errorf("%w: %s has no finished shard to analyse; run it first", ErrInput, d.dir)
+	}
+	d.compiled = experiment.Compile(r)
+	return lengths, d.loadRunCosines(r)
+}
+
+// loadRunCosines takes the cosines from the centroids, which they follow from; a copy
+// of the directory may lack those and still have the analysis.
+func (d *dataset) loadRunCosines(r *experiment.Results) error {
+	if len(r.Study.Plan.Layers) == 0 {
+		d.miss("layers in the plan", "no cosines, and nothing that needs them")
+		return nil
+	}
+	if !exists(filepath.Join(d.dir, centroidFile)) {
+		return d.loadCosines()
+	}
+	rep, err := experiment.ReadRepresentation(r)
+	if err != nil {
+		return err
+	}
+	if err := d.hashInputs(centroidFile); err != nil {
+		return err
+	}
+	cosines, err := experiment.AnalyseCosines(r, rep, time.Time{})
+	if err != nil {
+		return err
+	}
+	k := 0
+	for name, layer := range cosines.PerLayer.All() {
+		d.layers = append(d.layers, layerKey{name, rep.Layers[k]})
+		k++
+		for _, p := range layer.Pairs {
+			rec, _ := d.record(p.Source, p.PersonaID, p.Category)
+			if p.Cosine != nil {
+				rec.cosines[name] = *p.Cosine
+			}
+		}
+	}
+	return nil
+}
+
+// loadFolder reads artefacts without a manifest: marker_eval.json files, a
+// cosine_analysis.json, or both.
+func (d *dataset) loadFolder() (lengths map[string]float64, err error) {
+	if lengths, err = d.scanShards(); err != nil {
+		return nil, err
+	}
+	switch err := d.loadCosines(); {
+	case errors.Is(err, fs.ErrNotExist):
+		d.miss(cosineFile, "no cosines, and nothing that needs them")
+	case err != nil:
+		return nil, err
+	}
+	if len(d.shards) == 0 {
+		d.miss("<source>_seed<seed>/"+evalFile, "no counts of completions: no intervals for rates, no ICC, no anchors, nothing by seed; %s is not written", compiledFile)
+	}
+	return lengths, nil
+}
+
+// hashInputs records files that another package read.
+func (d *dataset) hashInputs(names ...string) error {
+	for _, name := range names {
+		path := filepath.Join(d.dir, name)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		d.addInput(path, data)
+	}
+	return nil
+}

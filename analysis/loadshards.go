@@ -1,0 +1,168 @@
+package analysis
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"personaprobe/experiment"
+)
+
+// eval is an entry of marker_eval.json. Foreign files may lack anything.
+type eval struct {
+	Rate     *float64 `json:"rate"`
+	Found    *int     `json:"found"`
+	Total    *int     `json:"total"`
+	Category string   `json:"category"`
+	Source   string   `json:"source"`
+	Prompt   string   `json:"prompt"`
+}
+
+// A shard's folder: the source, which adapter of it if it has several, and the seed.
+var shardFolder = regexp.MustCompile(`^(.+?)(?:_(t[0-9]+))?_seed([0-9]+)$`)
+
+// scanShards reads every shard's folder, by source and seed, and gives the prompts'
+// lengths in tokens.
+func (d *dataset) scanShards() (lengths map[string]float64, err error) {
+	shards, err := d.findShards()
+	if err != nil {
+		return nil, err
+	}
+	lengths = make(map[string]float64)
+	for _, s := range shards {
+		s.evals, err = d.readEvals(s.folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			d.miss(s.folder+"/"+evalFile, "the shard is left out; rates are over the others")
+			continue
+		}
+		if err == nil {
+			err = d.addShard(s)
+		}
+		if err == nil {
+			err = d.readLengths(s.folder, lengths)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(d.seeds, s.seed) {
+			d.seeds = append(d.seeds, s.seed)
+		}
+	}
+	slices.Sort(d.seeds)
+	d.checkShards()
+	return lengths, nil
+}
+
+func (d *dataset) findShards() ([]shard, error) {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return nil, fmt.Errorf("analyse: %w", err)
+	}
+	var shards []shard
+	for _, e := range entries {
+		m := shardFolder.FindStringSubmatch(e.Name())
+		if m == nil || !e.IsDir() {
+			continue
+		}
+		seed, err := strconv.ParseUint(m[3], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: folder %s: the seed is not a 64-bit number", ErrInput, e.Name())
+		}
+		s := shard{folder: e.Name(), source: m[1], key: m[3], seed: seed}
+		if m[2] != "" {
+			s.key = m[2] + "_seed" + m[3]
+		}
+		shards = append(shards, s)
+	}
+	slices.SortStableFunc(shards, func(a, b shard) int {
+		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.seed, b.seed))
+	})
+	return shards, nil
+}
+
+func (d *dataset) readEvals(folder string) (experiment.Ordered[eval], error) {
+	path := filepath.Join(d.dir, folder, evalFile)
+	var evals experiment.Ordered[eval]
+	_, err := d.readJSON(path, &evals)
+	return evals, err
+}
+
+// addShard adds a shard's counts to its personas.
+func (d *dataset) addShard(s shard) error {
+	file := s.folder + "/" + evalFile
+	d.shards = append(d.shards, s)
+	for id, e := range s.evals.All() {
+		if e.Found == nil || e.Total == nil || *e.Total == 0 {
+			d.miss(fmt.Sprintf("found and total of %s in %s", id, file), "the persona is left out of this shard")
+			continue
+		}
+		if *e.Found < 0 || *e.Total < 0 || *e.Found > *e.Total {
+			return fmt.Errorf("%w: %s: persona %s: %d of %d completions is not a count out of a total", ErrInput, file, id, *e.Found, *e.Total)
+		}
+		rate := experiment.Rate{Found: *e.Found, Total: *e.Total}
+		if e.Rate != nil && math.Abs(*e.Rate-rate.Value()) > 1e-3 {
+			d.note("%s: the rate of %s is %v, but found/total is %v; the counts are used", file, id, *e.Rate, rate.Value())
+		}
+		if e.Category == "" {
+			d.miss(fmt.Sprintf("category of %s in %s", id, file), "the persona is in no category's numbers")
+		}
+		if e.Category == anchorCategory && e.Prompt != "" && len(id) > len(anchorPrefix) {
+			d.prompts[id[len(anchorPrefix):]] = e.Prompt
+		}
+		r, _ := d.record(s.source, id, e.Category)
+		r.prompt = e.Prompt
+		r.counts.Found += rate.Found
+		r.counts.Total += rate.Total
+		r.nSeeds++
+		r.shards.Set(s.key, SeedRate{Seed: s.seed, Found: rate.Found, Total: rate.Total, Rate: rate.Value()})
+	}
+	return nil
+}
+
+// checkShards notes what keeps the shards of a folder from being a complete design.
+func (d *dataset) checkShards() {
+	var sources []string
+	for _, s := range d.shards {
+		if !slices.Contains(sources, s.source) {
+			sources = append(sources, s.source)
+		}
+	}
+	for _, source := range sources {
+		keys := d.shardKeys(source)
+		for _, seed := range d.seeds {
+			if !slices.ContainsFunc(d.shards, func(s shard) bool { return s.source == source && s.seed == seed }) {
+				d.miss(fmt.Sprintf("%s_seed%d", source, seed), "the source has %d shards; its rates are over those", len(keys))
+			}
+		}
+		for _, r := range d.records {
+			if r.source == source && r.nSeeds < len(keys) {
+				d.miss(fmt.Sprintf("%s in %d of the %d shards of %s", r.id, len(keys)-r.nSeeds, len(keys), source),
+					"its rate is over the others; it is left out of the ICC")
+			}
+		}
+	}
+}
+
+// readLengths adds the prompt lengths of a shard's summary, which may be missing.
+func (d *dataset) readLengths(folder string, lengths map[string]float64) error {
+	var summary struct {
+		TokenLengths map[string]*float64 `json:"token_lengths"`
+	}
+	_, err := d.readJSON(filepath.Join(d.dir, folder, summaryFile), &summary)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for id, n := range summary.TokenLengths {
+		if n != nil {
+			lengths[id] = *n
+		}
+	}
+	return err
+}
