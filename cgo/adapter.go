@@ -73,7 +73,8 @@ func (c *Context) SetAdapter(a *Adapter, scale float32) error {
 	if a.m != c.m {
 		return fmt.Errorf("%w: the adapter was loaded for another model", ErrBatch)
 	}
-	if code := C.pp_set_adapters(c.c, &a.c, (*C.float)(&scale), 1); code != C.PP_OK {
+	code := C.pp_set_adapters(c.c, &a.c, (*C.float)(&scale), 1)
+	if int(code) != C.PP_OK {
 		return opError("set adapter", ErrCompute)
 	}
 	return nil

@@ -86,10 +86,10 @@ func reportUsage(commands []*cli.Command) {
 // arguments returns the positional arguments, exactly those named.
 func arguments(c *cli.Context, names ...string) ([]string, error) {
 	if c.NArg() < len(names) {
-		return nil, usageError(missingArgument(names[c.NArg()]))
+		return nil, usageError(missingArgumentError(names[c.NArg()]))
 	}
 	if c.NArg() > len(names) {
-		return nil, usageError(unexpectedArgument(c.Args().Get(len(names))))
+		return nil, usageError(unexpectedArgumentError(c.Args().Get(len(names))))
 	}
 	return c.Args().Slice(), nil
 }

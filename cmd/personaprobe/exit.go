@@ -66,10 +66,10 @@ func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
-type missingArgument string
+type missingArgumentError string
 
-func (m missingArgument) Error() string { return "missing argument " + string(m) }
+func (m missingArgumentError) Error() string { return "missing argument " + string(m) }
 
-type unexpectedArgument string
+type unexpectedArgumentError string
 
-func (u unexpectedArgument) Error() string { return "unexpected argument \"" + string(u) + "\"" }
+func (u unexpectedArgumentError) Error() string { return "unexpected argument \"" + string(u) + "\"" }

@@ -36,7 +36,7 @@ type GenerateOptions struct {
 
 func newGenerateCommand() *cli.Command {
 	var o GenerateOptions
-	flags := append(o.ModelOptions.flags(),
+	flags := append(o.flags(),
 		&cli.StringFlag{Name: "system", Usage: "system `TEXT`, the persona", Destination: &o.System},
 		&cli.StringFlag{Name: "user", Usage: "user `TEXT`, the question", Destination: &o.User},
 		&cli.StringFlag{Name: "with", Usage: "`NAME` of the adapter to apply (default: none)", Destination: &o.Adapter},

@@ -76,7 +76,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Before:         func(c *cli.Context) error { return setupLog(c, stderr) },
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 		ExitErrHandler: func(*cli.Context, error) {}, // run decides
-		CommandNotFound: func(c *cli.Context, name string) {
+		CommandNotFound: func(_ *cli.Context, name string) {
 			fmt.Fprintf(stderr, "personaprobe: no command %q; see personaprobe help\n", name)
 		},
 		Action: func(c *cli.Context) error {

@@ -22,7 +22,7 @@ type RunOptions struct {
 func newRunCommand() *cli.Command {
 	var o RunOptions
 	d := experiment.DefaultPlan()
-	flags := append(o.ModelOptions.flags(),
+	flags := append(o.flags(),
 		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Value: "runs/tiny", Usage: "run `DIRECTORY`; a run that is there goes on", Destination: &o.Out},
 		&cli.StringFlag{Name: "personas", Usage: "taxonomy `FILE` (default: the embedded one)"},
 		&cli.StringFlag{Name: "questions-file", Usage: "`FILE` of questions (default: the embedded ones)"},
