@@ -53,12 +53,14 @@ func OpenModel(path string, opts ModelOptions) (*Model, error) {
 		Arch:        arch,
 		Layers:      int(C.llama_model_n_layer(c)),
 		Hidden:      int(C.llama_model_n_embd(c)),
-		Heads:       int(C.llama_model_n_head(c)),
-		KVHeads:     int(C.llama_model_n_head_kv(c)),
 		Vocab:       m.vocab.Size(),
 		Context:     int(C.llama_model_n_ctx_train(c)),
 		Params:      uint64(C.llama_model_n_params(c)),
 		Bytes:       uint64(C.llama_model_size(c)),
+	}
+	if !opts.VocabOnly { // without layers llama.cpp would end the process
+		m.info.Heads = int(C.llama_model_n_head(c))
+		m.info.KVHeads = int(C.llama_model_n_head_kv(c))
 	}
 	return m, nil
 }
