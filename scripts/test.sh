@@ -7,7 +7,9 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 go vet ./... || exit 1
-go test -json -timeout 25m "$@" ./... >"$log"
+# One package at a time: llama.cpp's CPU threads meet at spinning barriers, and two
+# test programs that share the cores make each other tens of times slower.
+go test -p 1 -json -timeout 25m "$@" ./... >"$log"
 status=$?
 go run ./internal/testsummary <"$log"
 exit $status
