@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs vet and every test, then says how many passed, failed and were skipped and
-# why. Arguments go to `go test`.
+# why; without arguments also the fuzz targets of the file readers for a short
+# time. Arguments go to `go test`.
 set -u
 
 log=$(mktemp)
@@ -12,4 +13,5 @@ go vet ./... || exit 1
 go test -p 1 -json -timeout 25m "$@" ./... >"$log"
 status=$?
 go run ./internal/testsummary <"$log"
-exit $status
+[ $status -eq 0 ] || exit $status
+[ $# -gt 0 ] || scripts/fuzz.sh 10s

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"personaprobe/internal/allocs"
 	"personaprobe/internal/fault"
 )
 
@@ -119,11 +120,20 @@ func FuzzParse(f *testing.F) {
 	f.Add(append(raw, make([]byte, 256)...))
 	f.Add([]byte("GGUF\x02\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		file, err := Parse(bytes.NewReader(raw), int64(len(raw)))
+		var file *File
+		var err error
+		// What the longest list of the shortest entries needs, and the read buffer.
+		bound := 64*uint64(len(raw)) + 8<<20
+		if n := allocs.During(func() { file, err = Parse(bytes.NewReader(raw), int64(len(raw))) }); n > bound {
+			t.Fatalf("%d bytes allocated for a file of %d", n, len(raw))
+		}
 		if err != nil {
 			return
 		}
 		for _, x := range file.Tensors {
+			if x.Offset < file.DataOffset || x.Bytes() > int64(len(raw))-x.Offset {
+				t.Fatalf("tensor %s: %d bytes at %d of %d", x.Name, x.Bytes(), x.Offset, len(raw))
+			}
 			if data, err := x.Raw(); err != nil || int64(len(data)) != x.Bytes() {
 				t.Fatalf("tensor %s: %v", x.Name, err)
 			}

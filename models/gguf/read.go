@@ -51,7 +51,7 @@ func openOne(path string) (*File, error) {
 // Parse reads the metadata and tensor list of a file of the given size. The
 // tensors keep r. Parse does not follow a split model's other parts.
 func Parse(r io.ReaderAt, size int64) (*File, error) {
-	p := &parser{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 1<<20), left: size}
+	p := &parser{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(size, 1<<20))), left: size}
 	f := &File{Size: size, keys: map[string]int{}, names: map[string]*Tensor{}, alignment: DefaultAlignment}
 	tensors, pairs, err := p.header(f)
 	if err != nil {

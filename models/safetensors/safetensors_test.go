@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"personaprobe/internal/allocs"
 	"personaprobe/internal/fault"
 )
 
@@ -239,7 +240,11 @@ func FuzzParse(f *testing.F) {
 	f.Add(file(`{"__metadata__":{"format":"pt"},"b":{"dtype":"F16","shape":[2,2],"data_offsets":[4,12]},"a":{"dtype":"I32","shape":[],"data_offsets":[0,4]}}  `, 12))
 	f.Add(file(`{"e":{"dtype":"F32","shape":[0,5],"data_offsets":[0,0]}}`, 0))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		file, err := parse(raw)
+		var file *File
+		var err error
+		if n := allocs.During(func() { file, err = parse(raw) }); n > 64*uint64(len(raw))+8<<20 {
+			t.Fatalf("%d bytes allocated for a file of %d", n, len(raw))
+		}
 		if err != nil {
 			return
 		}
