@@ -15,6 +15,9 @@ export CGO_CPPFLAGS := -I$(LLAMA)/include -I$(LLAMA)/src -I$(GGML)/include
 export CGO_CFLAGS   := -O3 -march=x86-64-v3
 export CGO_CXXFLAGS := -O3 -march=x86-64-v3
 
+# The GPU to build for: its compute capability without the dot. An H200 is 90.
+ARCH ?= $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -1 | tr -d . | grep . || echo 90)
+
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 OUT     ?= runs/tiny
@@ -34,6 +37,20 @@ test: toolchain ## run every test, and say what was skipped
 .PHONY: build
 build: toolchain ## build bin/personaprobe
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/personaprobe ./cmd/personaprobe
+
+.PHONY: cuda
+cuda: ## build the CUDA plugins for ARCH (default: the GPU found, else 90) into build/cuda
+	cmake -S cgo/cuda -B build/cuda -G Ninja -DARCH=$(ARCH) -DGGML_DIR=$(GGML)
+	cmake --build build/cuda
+
+.PHONY: test-gpu
+test-gpu: ## build the plugins and run the tests on the GPU; scripts/test-gpu.sh says how without Go
+	scripts/test-gpu.sh
+
+.PHONY: kernels
+kernels: ## build our own CUDA kernels alone, without ggml's plugin
+	cmake -S cgo/cuda -B build/cuda -G Ninja -DARCH=$(ARCH)
+	cmake --build build/cuda --target personaprobe-cuda
 
 .PHONY: toolchain
 toolchain:

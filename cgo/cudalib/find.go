@@ -1,0 +1,107 @@
+package cudalib
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Names of the files in a plugin directory.
+const (
+	KernelsFile = "libpersonaprobe-cuda.so"
+	GGMLFile    = "libggml-cuda.so"
+)
+
+// DirVariable names the environment variable that says where the plugins lie.
+const DirVariable = "PERSONAPROBE_PLUGINS"
+
+var (
+	// ErrAbsent means that there are no CUDA plugins to load.
+	ErrAbsent = errors.New("no CUDA plugins; build them with make cuda or use a release build")
+	// ErrLoad means that a plugin is there and the system refuses to load it, or
+	// that it belongs to another version of this program.
+	ErrLoad = errors.New("cannot load the CUDA kernels")
+	// ErrDevice means that the CUDA driver or a kernel failed.
+	ErrDevice = errors.New("CUDA error")
+	// ErrNoCgo means that this build cannot load C libraries.
+	ErrNoCgo = errors.New("built without cgo: CUDA is missing; build with CGO_ENABLED=1")
+)
+
+// FindDir returns the directory of the plugins: $PERSONAPROBE_PLUGINS, else the first
+// of "plugins" beside the program, build/cuda beside the program or its parent, and
+// build/cuda in the working directory that has [KernelsFile] or [GGMLFile]. The error
+// wraps [ErrAbsent].
+func FindDir() (string, error) {
+	if dir := os.Getenv(DirVariable); dir != "" {
+		if hasPlugin(dir) {
+			return dir, nil
+		}
+		return "", fmt.Errorf("%w: %s=%s holds neither %s nor %s", ErrAbsent, DirVariable, dir, KernelsFile, GGMLFile)
+	}
+	for _, dir := range candidates() {
+		if hasPlugin(dir) {
+			return dir, nil
+		}
+	}
+	return "", ErrAbsent
+}
+
+func candidates() []string {
+	dirs := []string{filepath.Join("build", "cuda")}
+	if exe, err := os.Executable(); err == nil {
+		if exe, err = filepath.EvalSymlinks(exe); err == nil {
+			at := filepath.Dir(exe)
+			dirs = append([]string{
+				filepath.Join(at, "plugins"),
+				filepath.Join(at, "build", "cuda"),
+				filepath.Join(at, "..", "build", "cuda"),
+			}, dirs...)
+		}
+	}
+	return dirs
+}
+
+func hasPlugin(dir string) bool {
+	for _, name := range []string{KernelsFile, GGMLFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
+}
+
+// HostLibraries are what the plugins need from the host besides the driver, in the
+// order in which they have to be loaded.
+var HostLibraries = []string{"libcublasLt.so.13", "libcublas.so.13"}
+
+// LibraryVariable names the environment variable with a directory of [HostLibraries]
+// that the dynamic linker does not search.
+const LibraryVariable = "PERSONAPROBE_CUDA_LIBS"
+
+// libraryDirs are the places where CUDA's libraries lie when the dynamic linker does
+// not know them: toolkits, and Python environments with NVIDIA's packages.
+func libraryDirs() []string {
+	var dirs []string
+	if dir := os.Getenv(LibraryVariable); dir != "" {
+		dirs = append(dirs, dir)
+	}
+	for _, root := range []string{os.Getenv("CUDA_HOME"), os.Getenv("CUDA_PATH"), "/usr/local/cuda"} {
+		if root != "" {
+			dirs = append(dirs, filepath.Join(root, "lib64"), filepath.Join(root, "lib"))
+		}
+	}
+	for _, pattern := range []string{
+		"/usr/local/cuda-13*/lib64",
+		filepath.Join(os.Getenv("VIRTUAL_ENV"), "lib/python3*/site-packages/nvidia/cu13/lib"),
+		"/opt/*/.venv/lib/python3*/site-packages/nvidia/cu13/lib",
+		"/usr/lib/python3*/site-packages/nvidia/cu13/lib",
+		"/usr/local/lib/python3*/*-packages/nvidia/cu13/lib",
+	} {
+		found, err := filepath.Glob(pattern)
+		if err == nil {
+			dirs = append(dirs, found...)
+		}
+	}
+	return dirs
+}

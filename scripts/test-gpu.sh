@@ -1,0 +1,72 @@
+#!/bin/sh
+# Tests on a GPU, in two parts, because GPU hosts often have no Go and no network.
+#
+#   scripts/test-gpu.sh prepare   with Go: builds the tests, and copies ggml's sources,
+#                                 into build/gpu, to be carried to the GPU host
+#   scripts/test-gpu.sh run       on the GPU host, in a copy of this tree with build/gpu:
+#                                 builds the plugins if nvcc is there, runs the tests
+#   scripts/test-gpu.sh sanitize  the kernels' tests under compute-sanitizer
+#   scripts/test-gpu.sh bench     times the kernels
+#
+# Without arguments: all but bench. ARCH chooses the GPU (default 90).
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="cgo/cudalib"
+tests=build/gpu
+
+prepare() {
+    eval "$(make -s env)"
+    mkdir -p "$tests"
+    for p in $packages; do
+        go test -c -ldflags '-s -w' -o "$tests/$(echo "$p" | tr / -).test" "./$p"
+    done
+    rm -rf "$tests/ggml"
+    mkdir -p "$tests/ggml"
+    cp -r "$(go list -m -f '{{.Dir}}' github.com/ollama/ollama)/ml/backend/ggml/ggml/." "$tests/ggml"
+    chmod -R u+w "$tests/ggml"
+}
+
+# build makes what build/cuda lacks. A complete ggml plugin is not built again.
+build() {
+    command -v nvcc >/dev/null 2>&1 || PATH=$PATH:/usr/local/cuda/bin
+    command -v nvcc >/dev/null 2>&1 || { echo "no nvcc; using build/cuda as it is" >&2; return 0; }
+    ggml=
+    [ -e build/cuda/libggml-cuda.so ] && [ ! -e build/cuda/ggml.built ] || ggml=$PWD/$tests/ggml
+    cmake -S cgo/cuda -B build/cuda -G Ninja -DARCH="${ARCH:-90}" -DGGML_DIR="$ggml" >/dev/null
+    cmake --build build/cuda
+    [ -z "$ggml" ] || touch build/cuda/ggml.built
+}
+
+# each PACKAGE ARGS... runs a package's test binary where its sources are.
+each() {
+    p=$1
+    shift
+    binary=$PWD/$tests/$(echo "$p" | tr / -).test
+    echo "== $p"
+    (cd "$p" && PERSONAPROBE_PLUGINS="$root/build/cuda" $tool "$binary" "$@")
+}
+
+root=$PWD
+tool=
+case ${1:-all} in
+prepare) prepare ;;
+run | all)
+    [ "${1:-all}" = run ] || prepare
+    build
+    status=0
+    for p in $packages; do
+        each "$p" -test.v -test.timeout 8m || status=1
+    done
+    [ "${1:-all}" = run ] || "$0" sanitize || status=1
+    exit $status
+    ;;
+sanitize)
+    for check in memcheck racecheck; do
+        tool="compute-sanitizer --tool $check --error-exitcode 9"
+        each cgo/cudalib -test.v -test.short -test.run 'Sample.*/gpu'
+    done
+    ;;
+bench) each cgo/cudalib -test.run '^$' -test.bench . -test.benchtime 50x ;;
+*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
