@@ -25,6 +25,7 @@ prepare() {
     mkdir -p "$tests/ggml"
     cp -r "$(go list -m -f '{{.Dir}}' github.com/ollama/ollama)/ml/backend/ggml/ggml/." "$tests/ggml"
     chmod -R u+w "$tests/ggml"
+    find "$tests/ggml" -name '*.go' -delete # they are no packages of ours
 }
 
 # build makes what build/cuda lacks. A complete ggml plugin is not built again.
