@@ -43,7 +43,7 @@ func (a *analyst) full(ctx context.Context) (*Full, error) {
 			Level: a.opts.Level, Resamples: a.opts.Resamples, Permutations: a.opts.Permutations,
 			Seed: a.opts.Seed, Folds: a.opts.Folds,
 		},
-		compiled: a.compiled, Layers: Ordered[Layer]{},
+		Compute: a.cost(), compiled: a.compiled, Layers: Ordered[Layer]{},
 	}
 	if f.NumPersonas == 0 {
 		f.NumPersonas = len(a.bystanders(nil))

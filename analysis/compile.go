@@ -51,3 +51,19 @@ func (a *analyst) describe(values []float64) experiment.CategoryStats {
 	}
 	return experiment.CategoryStats{Mean: d.Mean, Min: d.Min, Max: d.Max, Std: d.Std, N: d.N}
 }
+
+// cost is what the completions cost, or nil if no summary says it.
+func (a *analyst) cost() *Compute {
+	if a.compute == nil {
+		return nil
+	}
+	out := *a.compute
+	for _, s := range a.shards {
+		for _, e := range s.evals.All() {
+			if e.Total != nil {
+				out.Completions += *e.Total
+			}
+		}
+	}
+	return &out
+}

@@ -23,6 +23,7 @@ type dataset struct {
 	prompts    map[string]string // of sources, by id
 	covariates []string          // known for any bystander, in order
 	compiled   *experiment.Compiled
+	compute    *Compute
 
 	missing []Missing
 	notes   []string

@@ -44,6 +44,8 @@ type Full struct {
 	Notes      []string                      `json:"notes"`       // what to know before quoting a number
 	Inputs     []Input                       `json:"inputs"`      // files read
 
+	Compute *Compute `json:"compute"` // what the completions cost; null if no summary.json says it
+
 	compiled *experiment.Compiled // nil without rates by seed
 }
 
@@ -54,6 +56,16 @@ type Settings struct {
 	Permutations int     `json:"permutations"` // of every permutation test, at most
 	Seed         uint64  `json:"seed"`         // of resampling and permuting
 	Folds        int     `json:"folds"`        // of the cross-validation at random
+}
+
+// Compute is what the completions behind the numbers cost, over all finished shards.
+type Compute struct {
+	WallMinutes float64 `json:"wall_minutes"` // of the sampling, over all attempts
+	GPUHours    float64 `json:"gpu_hours"`    // wall time x GPUs; 0 on a CPU, or if no summary says it
+	Device      string  `json:"device"`       // "" if no summary says it
+	Completions int     `json:"n_completions"`
+	Tokens      int     `json:"n_tokens"`    // new tokens; 0 if no summary says it
+	Truncated   int     `json:"n_truncated"` // completions cut at max_tokens
 }
 
 // Missing is something that a number needs and the folder does not have.

@@ -24,40 +24,48 @@ const (
 	centroidFile = "centroids.safetensors"
 )
 
-// load reads a run directory, or a folder of artefacts without a manifest.
+// load reads everything that the numbers need.
 func load(ctx context.Context, dir string, opts Options) (*dataset, error) {
+	d, t, lengths, err := read(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	d.checkCosines()
+	if err := d.countQuestions(ctx); err != nil {
+		return nil, err
+	}
+	return d, d.addCovariates(t, lengths, opts)
+}
+
+// read reads a run directory, or a folder of artefacts without a manifest, all but
+// the completions. t may be nil; lengths are those of prompts in tokens.
+func read(dir string, opts Options) (d *dataset, t *experiment.Taxonomy, lengths map[string]float64, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return nil, fmt.Errorf("analyse: %w", err)
+		return nil, nil, nil, fmt.Errorf("analyse: %w", err)
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("analyse: %s is a file; give the folder that it is in", dir)
+		return nil, nil, nil, fmt.Errorf("%w: analyse: %s is a file; give the folder that it is in", ErrInput, dir)
 	}
-	d := newDataset(dir)
+	d = newDataset(dir)
 	d.marker = opts.Marker
-	var lengths map[string]float64
 	if exists(filepath.Join(dir, manifestFile)) {
 		lengths, err = d.loadRun()
 	} else {
 		lengths, err = d.loadFolder()
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	if len(d.records) == 0 {
-		return nil, fmt.Errorf("%w: %s has nothing to analyse: want a finished shard (<source>_seed<seed>/%s) or %s",
+		return nil, nil, nil, fmt.Errorf("%w: %s has nothing to analyse: want a finished shard (<source>_seed<seed>/%s) or %s",
 			ErrInput, dir, evalFile, cosineFile)
 	}
-	t, err := d.taxonomy(opts)
-	if err != nil {
-		return nil, err
+	if t, err = d.taxonomy(opts); err != nil {
+		return nil, nil, nil, err
 	}
 	d.settle()
-	d.checkCosines()
-	if err := d.countQuestions(ctx); err != nil {
-		return nil, err
-	}
-	return d, d.addCovariates(t, lengths, opts)
+	return d, t, lengths, nil
 }
 
 func exists(path string) bool {
@@ -85,6 +93,8 @@ func (d *dataset) loadRun() (lengths map[string]float64, err error) {
 		for id, n := range s.Summary.TokenLengths.All() {
 			lengths[id] = float64(n)
 		}
+		d.addCost(Compute{WallMinutes: s.Summary.WallMinutes, GPUHours: s.Summary.GPUHours, Device: r.Manifest.Identity.Device,
+			Tokens: s.Summary.NumTokens, Truncated: s.Summary.NumTruncated})
 		evals, err := d.readEvals(s.Shard.Name())
 		if err != nil {
 			return nil, err

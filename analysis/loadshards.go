@@ -46,7 +46,7 @@ func (d *dataset) scanShards() (lengths map[string]float64, err error) {
 			err = d.addShard(s)
 		}
 		if err == nil {
-			err = d.readLengths(s.folder, lengths)
+			err = d.readSummary(s.folder, lengths)
 		}
 		if err != nil {
 			return nil, err
@@ -150,14 +150,24 @@ func (d *dataset) checkShards() {
 	}
 }
 
-// readLengths adds the prompt lengths of a shard's summary, which may be missing.
-func (d *dataset) readLengths(folder string, lengths map[string]float64) error {
+// readSummary adds the prompt lengths and the cost of a shard's summary, which may be
+// missing.
+func (d *dataset) readSummary(folder string, lengths map[string]float64) error {
 	var summary struct {
 		TokenLengths map[string]*float64 `json:"token_lengths"`
+		WallMinutes  *float64            `json:"wall_minutes"`
+		GPUHours     *float64            `json:"gpu_hours"`
+		Device       string              `json:"device"`
+		NumTokens    int                 `json:"n_tokens"`
+		NumTruncated int                 `json:"n_truncated"`
 	}
 	_, err := d.readJSON(filepath.Join(d.dir, folder, summaryFile), &summary)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if summary.WallMinutes != nil {
+		d.addCost(Compute{WallMinutes: *summary.WallMinutes, GPUHours: orZero(summary.GPUHours), Device: summary.Device,
+			Tokens: summary.NumTokens, Truncated: summary.NumTruncated})
 	}
 	for id, n := range summary.TokenLengths {
 		if n != nil {
@@ -165,4 +175,23 @@ func (d *dataset) readLengths(folder string, lengths map[string]float64) error {
 		}
 	}
 	return err
+}
+
+// addCost adds the cost of one shard.
+func (d *dataset) addCost(c Compute) {
+	if d.compute == nil {
+		d.compute = &Compute{}
+	}
+	d.compute.WallMinutes += c.WallMinutes
+	d.compute.GPUHours += c.GPUHours
+	d.compute.Tokens += c.Tokens
+	d.compute.Truncated += c.Truncated
+	d.compute.Device = cmp.Or(d.compute.Device, c.Device)
+}
+
+func orZero(v *float64) float64 {
+	if v == nil {
+		return 0
+	}
+	return *v
 }

@@ -19,6 +19,9 @@ func (a *analyst) ocean() (*Ocean, error) {
 	if n := len(a.bystanders(nil)); len(scored) < n {
 		a.miss("Big Five scores of personas", "%d of %d bystanders are left out of the tests of traits", n-len(scored), n)
 	}
+	if a.opts.OceanModel != "" {
+		a.note("the Big Five scores are the ratings of the model %s, asked by prompt: what it makes of the descriptions, not a measurement of persons", a.opts.OceanModel)
+	}
 	out := &Ocean{N: len(scored), Traits: slices.Clone(Traits), ByLayer: Ordered[OceanLayer]{}, Scores: Ordered[map[string]float64]{}}
 	for _, r := range scored {
 		scores := make(map[string]float64)

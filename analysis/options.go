@@ -54,10 +54,12 @@ type Options struct {
 	// summary.json, else "tokens" or "qwen_tokens" of the personas file.
 	Tokens map[string]float64
 	// Semantic is, by persona id, the cosine of its prompt's mean-pooled embedding with
-	// that of its source's prompt: one more covariate.
+	// that of its source's prompt: one more covariate. See SemanticSimilarity.
 	Semantic map[string]float64
-	// Ocean are Big Five scores; see ReadOcean.
+	// Ocean are Big Five scores; see ReadOcean and RateOcean.
 	Ocean OceanScores
+	// OceanModel names the model that rated Ocean; "" if no model did.
+	OceanModel string
 	// Anchors are the rates to compare the anchors with; see ReadAnchorReference.
 	Anchors *AnchorReference
 }

@@ -267,6 +267,17 @@ func (e *Engine) Device() string {
 	return "cpu " + cpuLevel
 }
 
+// GPUs is how many of them the model is on: llama.cpp spreads it over all there are.
+func (e *Engine) GPUs() int {
+	n := 0
+	for _, d := range llama.Devices() {
+		if !e.opts.CPU && d.Type == gpuType {
+			n++
+		}
+	}
+	return n
+}
+
 const gpuType = "gpu"
 
 func hasGPU() bool {

@@ -45,6 +45,7 @@ type Inputs struct {
 	Adapters map[string]File // by Adapter.Name
 	Build    string          // program version or revision: another build may give other bytes
 	Device   string          // what computes, such as "cpu x86-64-v3" or "NVIDIA H200"
+	GPUs     int             // devices that are paid for while it computes; 0 on a CPU
 	Rows     int             // declared rows of a decoding step; 0 if the device needs none
 	// Settings are further choices that bear on the bytes, such as the cache's type.
 	Settings map[string]string

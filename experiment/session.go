@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"slices"
 
 	"personaprobe/engine"
 	"personaprobe/models"
@@ -116,7 +118,7 @@ func readStudy(p Plan) (*Study, error) {
 // inputs gathers what determines the run's bytes.
 func inputs(study *Study, e *engine.Engine, build string) (Inputs, error) {
 	in := Inputs{
-		Study: study, Build: build, Device: e.Device(), Adapters: map[string]File{},
+		Study: study, Build: build, Device: e.Device(), GPUs: e.GPUs(), Adapters: map[string]File{},
 		Settings: e.Settings(),
 	}
 	var err error
@@ -188,4 +190,71 @@ func (m *EngineModel) HiddenSize() int { return m.Info().Hidden }
 func (m *EngineModel) CountTokens(text string) (int, error) {
 	ids, err := m.Tokenizer().Encode(text)
 	return len(ids), err
+}
+
+// MeanStates is, for each text, the mean over its tokens of the output of the last
+// decoder layer of the base model, HiddenSize components: no chat template, no special
+// tokens. A text without tokens is an error.
+func (m *EngineModel) MeanStates(ctx context.Context, texts []string) ([][]float32, error) {
+	readings := make([]engine.Reading, len(texts))
+	for i, text := range texts {
+		ids, err := m.Tokenizer().Encode(text)
+		if err != nil {
+			return nil, fmt.Errorf("text %d: %w", i, err)
+		}
+		readings[i] = engine.Reading{Tokens: ids, To: len(ids), Mean: true}
+	}
+	out := make([][]float32, len(texts))
+	err := m.Engine.States(ctx, readings, engine.StateOptions{Layers: []int{m.Layers() - 1}}, func(i int, states [][]float32) error {
+		out[i] = slices.Clone(states[0])
+		return nil
+	})
+	return out, err
+}
+
+// Answers is, for each chat, the base model's probabilities that its reply begins with
+// each of the answers, which must be one token each; they sum to 1 over the answers.
+func (m *EngineModel) Answers(ctx context.Context, chats [][]engine.Message, answers []string) ([][]float64, error) {
+	tokens := make([]int32, len(answers))
+	for k, answer := range answers {
+		ids, err := m.Tokenizer().Encode(answer)
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) != 1 {
+			return nil, fmt.Errorf("%w: the answer %q is %d tokens of this model, want one", ErrInput, answer, len(ids))
+		}
+		tokens[k] = ids[0]
+	}
+	items := make([]engine.Forced, len(chats))
+	for i, chat := range chats {
+		ids, err := m.Tokenizer().EncodeChat(chat)
+		if err != nil {
+			return nil, fmt.Errorf("chat %d: %w", i, err)
+		}
+		items[i] = engine.Forced{Prompt: ids, Continuation: tokens[:1]}
+	}
+	out := make([][]float64, len(chats))
+	err := m.Logits(ctx, items, "", func(i, _ int, logits []float32) error {
+		out[i] = softmax(logits, tokens)
+		return nil
+	})
+	return out, err
+}
+
+// softmax is over the given tokens alone.
+func softmax(logits []float32, tokens []int32) []float64 {
+	most := math.Inf(-1)
+	for _, t := range tokens {
+		most = max(most, float64(logits[t]))
+	}
+	out, sum := make([]float64, len(tokens)), 0.0
+	for k, t := range tokens {
+		out[k] = math.Exp(float64(logits[t]) - most)
+		sum += out[k]
+	}
+	for k := range out {
+		out[k] /= sum
+	}
+	return out
 }

@@ -46,9 +46,11 @@ type ShardSummary struct {
 	TokenLengths     Ordered[int]           `json:"token_lengths"` // of the persona prompts by themselves
 
 	// Beyond the original study's fields.
-	Adapter      string `json:"adapter"`     // Adapter.Name
-	NumTokens    int    `json:"n_tokens"`    // new tokens of all completions
-	NumTruncated int    `json:"n_truncated"` // completions that reached max_tokens: their end, and a marker there, is unseen
+	Adapter      string  `json:"adapter"`     // Adapter.Name
+	Device       string  `json:"device"`      // what computed, as in the manifest
+	GPUHours     float64 `json:"gpu_hours"`   // wall time x GPUs; 0 on a CPU
+	NumTokens    int     `json:"n_tokens"`    // new tokens of all completions
+	NumTruncated int     `json:"n_truncated"` // completions that reached max_tokens: their end, and a marker there, is unseen
 }
 
 // CategoryStats describes the rates of one category.
@@ -59,6 +61,9 @@ type CategoryStats struct {
 	Std  float64 `json:"std"` // of the population: divided by n
 	N    int     `json:"n"`   // rates
 }
+
+// round4 keeps four decimals, enough for times.
+func round4(v float64) float64 { return math.Round(v*1e4) / 1e4 }
 
 // describe summarises rates of equal totals. It computes with the counts, so that the
 // mean of k/n is one division and the spread of equal rates is exactly 0.
@@ -150,7 +155,10 @@ func (s *store) finish(shard Shard, tokenLengths map[string]int) error {
 	if err := writeJSON(s.disk, s.path(shard, evalFile), evals); err != nil {
 		return err
 	}
-	if err := writeJSON(s.disk, s.path(shard, summaryFile), d.summarise(s.study.Taxonomy, evals, tokenLengths)); err != nil {
+	summary := d.summarise(s.study.Taxonomy, evals, tokenLengths)
+	summary.Device = s.manifest.Identity.Device
+	summary.GPUHours = round4(d.elapsed / 3600 * float64(s.gpus))
+	if err := writeJSON(s.disk, s.path(shard, summaryFile), summary); err != nil {
 		return err
 	}
 	return s.disk.remove(s.path(shard, checkpointFile))
@@ -234,7 +242,7 @@ func (d *shardData) evaluate(m marker) Ordered[PersonaEval] {
 func (d *shardData) summarise(t *Taxonomy, evals Ordered[PersonaEval], tokenLengths map[string]int) ShardSummary {
 	out := ShardSummary{
 		Source: d.shard.Adapter.Source, Seed: d.shard.Seed, Adapter: d.shard.Adapter.Name(),
-		WallMinutes: math.Round(d.elapsed/60*1e4) / 1e4, NumPersonas: len(evals),
+		WallMinutes: round4(d.elapsed / 60), NumPersonas: len(evals),
 	}
 	var bystanders []Rate
 	byCategory := make(map[string][]Rate)

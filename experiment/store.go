@@ -15,6 +15,7 @@ type store struct {
 	study    *Study
 	manifest Manifest
 	id       string // Manifest.ID
+	gpus     int    // Inputs.GPUs
 	lock     *lock
 }
 
@@ -39,7 +40,7 @@ func (s *store) prepare(in Inputs, now time.Time) error {
 	if s.manifest, err = settle(s.disk, s.dir, in.manifest(now), in); err != nil {
 		return err
 	}
-	s.id = s.manifest.ID()
+	s.id, s.gpus = s.manifest.ID(), in.GPUs
 	if err := sweep(s.disk, s.dir); err != nil {
 		return fmt.Errorf("clean run directory: %w", err)
 	}

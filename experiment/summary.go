@@ -19,6 +19,8 @@ type Summary struct {
 	Tokens          int     // new tokens of all completions
 	Truncated       int     // completions that reached max_tokens
 	Minutes         float64 // wall time of the sampling, over all attempts
+	Device          string  // what computed
+	GPUHours        float64 // Minutes times the GPUs; 0 on a CPU
 	TokensPerSecond float64 // Tokens over that time; 0 if it was too short to tell
 
 	Missing []Shard  // shards that are not finished
@@ -30,6 +32,7 @@ type Summary struct {
 func Summarise(r *Results, cosines *CosineAnalysis) *Summary {
 	s := &Summary{
 		Dir: r.Dir, Prompts: r.Study.Taxonomy.SourceIDs(), Categories: r.Study.Taxonomy.Categories, Cosines: cosines, Missing: r.Missing,
+		Device:      r.Manifest.Identity.Device,
 		SourceRates: make(map[string]Rate), Bystanders: make(map[string]Rate),
 		Cells: make(map[string]map[string]Rate), Anchors: make(map[string]map[string]Rate),
 		Personas: make(map[string]int), Shards: make(map[string]int),
@@ -80,4 +83,5 @@ func (s *Summary) addShard(r ShardResult) {
 	s.Tokens += r.Summary.NumTokens
 	s.Truncated += r.Summary.NumTruncated
 	s.Minutes += r.Summary.WallMinutes
+	s.GPUHours += r.Summary.GPUHours
 }

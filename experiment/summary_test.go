@@ -24,6 +24,7 @@ func exampleSummary() *Summary {
 			BestLayer: pointer(15), BestRho: pointer(0.711),
 		},
 		Completions: 135000, Tokens: 12_345_678, Truncated: 405, Minutes: 61.5, TokensPerSecond: 3345.7,
+		Device: "NVIDIA H200", GPUHours: 1.025,
 		Files:   []string{compiledFile, cosineFile, centroidsFile},
 		Folders: []string{"villain_seed42", "villain_seed137", "kindergarten_teacher_seed256"},
 	}

@@ -95,6 +95,12 @@ func (s *Summary) writeRun(b *strings.Builder) {
 	if s.TokensPerSecond > 0 {
 		fmt.Fprintf(b, ", %.0f tokens/s", s.TokensPerSecond)
 	}
+	if s.Device != "" {
+		fmt.Fprintf(b, ", %s", s.Device)
+	}
+	if s.GPUHours > 0 {
+		fmt.Fprintf(b, ", %.2f GPU-hours", s.GPUHours)
+	}
 	b.WriteByte('\n')
 	if s.Truncated > 0 {
 		fmt.Fprintf(b, "%d completions (%s%%) reached max_tokens; a marker after that is not seen\n",

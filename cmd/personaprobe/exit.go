@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"personaprobe/analysis"
 	llama "personaprobe/cgo"
 	"personaprobe/engine"
 	"personaprobe/experiment"
@@ -49,7 +50,7 @@ func exitCode(err error) int {
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest, engine.ErrOptions,
-			experiment.ErrInput, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+			experiment.ErrInput, analysis.ErrInput, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 		}},
 	} {
 		for _, kind := range c.kinds {

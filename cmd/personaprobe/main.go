@@ -65,6 +65,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			newGenerateCommand(),
 			newModelCommand(),
 			newLoraCommand(),
+			newAnalyzeCommand(),
+			newCheckClaimsCommand(),
 			newBenchCommand(),
 			newDoctorCommand(),
 			newVersionCommand(),

@@ -108,7 +108,7 @@ func artefacts(ts *testscript.TestScript, dir string) map[string][]byte {
 	return out
 }
 
-// withoutTimes drops wall_minutes and timestamp at any depth.
+// withoutTimes drops wall_minutes, gpu_hours and timestamp at any depth.
 func withoutTimes(data []byte) ([]byte, error) {
 	var v any
 	if err := json.Unmarshal(data, &v); err != nil {
@@ -119,6 +119,7 @@ func withoutTimes(data []byte) ([]byte, error) {
 		switch v := v.(type) {
 		case map[string]any:
 			delete(v, "wall_minutes")
+			delete(v, "gpu_hours")
 			delete(v, "timestamp")
 			for _, x := range v {
 				drop(x)

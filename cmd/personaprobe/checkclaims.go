@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"personaprobe/analysis"
+)
+
+func newCheckClaimsCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "check-claims",
+		Usage:     "compare published figures with the data",
+		ArgsUsage: "FILE",
+		Description: `FILE is .csv or .json. A row is of a persona (persona_id; cosine or published_cosine;
+leakage, leakage_pct or published_leakage_pct; optionally source, layer, decimals) or
+of a statistic (statistic: its JSON pointer in full_analysis.json, such as
+/layers/layer_15/aggregate/spearman/rho; value; optionally relation and decimals).
+A figure agrees if the data round to it. Exits with 3 if any does not.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "data", Aliases: []string{"d"}, Value: ".", Usage: "`PATH` of the data: a folder as for analyze, or a full_analysis.json"},
+			&cli.StringFlag{Name: "layer", Usage: "`LAYER` of cosines whose row names none (default: the only one)"},
+			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "`DIRECTORY` for claims_report.json (default: not written)"},
+		},
+		Action: func(c *cli.Context) error {
+			args, err := arguments(c, "FILE")
+			if err != nil {
+				return err
+			}
+			return runCheckClaims(c, args[0])
+		},
+	}
+}
+
+func runCheckClaims(c *cli.Context, file string) error {
+	claims, err := analysis.ReadClaims(file)
+	if err != nil {
+		return err
+	}
+	claims.Layer = c.String("layer")
+	ctx, cancel := cancelOnDrain(c.Context)
+	defer cancel()
+	full, err := analysis.Open(ctx, c.String("data"), analysis.Options{})
+	if err != nil {
+		return err
+	}
+	report, err := analysis.CheckClaims(claims, full)
+	if err != nil {
+		return err
+	}
+	if out := c.String("out"); out != "" {
+		if err := os.MkdirAll(out, 0o777); err != nil {
+			return err
+		}
+		if err := report.Write(out); err != nil {
+			return err
+		}
+	}
+	if err := report.WriteText(c.App.Writer); err != nil {
+		return err
+	}
+	if report.Disagree > 0 {
+		return fmt.Errorf("%w: %s: %d of %d claims disagree with the data", analysis.ErrInput, file, report.Disagree, report.Checked)
+	}
+	return nil
+}
