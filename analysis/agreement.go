@@ -86,10 +86,10 @@ func (a *analyst) kendallSubset() (*KendallW, error) {
 	}
 	for i, judge := range a.opts.Judges {
 		if !slices.Contains(a.sources, judge) {
-			return nil, fmt.Errorf("options: judge %q is not a source with data; those are %s", judge, list(a.sources))
+			return nil, fmt.Errorf("%w: options: judge %q is not a source with data; those are %s", ErrInput, judge, list(a.sources))
 		}
 		if slices.Contains(a.opts.Judges[:i], judge) {
-			return nil, fmt.Errorf("options: judge %q is given twice", judge)
+			return nil, fmt.Errorf("%w: options: judge %q is given twice", ErrInput, judge)
 		}
 	}
 	w := a.kendallW(a.opts.Judges)

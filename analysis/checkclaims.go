@@ -16,7 +16,7 @@ import (
 func CheckClaims(c *Claims, f *Full) (*ClaimsReport, error) {
 	layer, err := f.findLayer(c.Layer)
 	if err != nil && c.Layer != "" {
-		return nil, fmt.Errorf("check claims: %w", err)
+		return nil, fmt.Errorf("%w: check claims: %w", ErrInput, err)
 	}
 	k := &checker{full: f, layer: layer}
 	out := &ClaimsReport{Layer: layer, Results: []ClaimResult{}}

@@ -79,13 +79,13 @@ type AnchorReference struct {
 func (o Options) Validate() error {
 	b := stats.Bootstrap{Resamples: o.Resamples, Level: o.Level}
 	if err := b.Validate(); err != nil {
-		return fmt.Errorf("options: %w", err)
+		return fmt.Errorf("%w: options: %w", ErrInput, err)
 	}
 	if o.Permutations < 0 {
-		return fmt.Errorf("options: %d permutations; want a positive number, or 0 for %d", o.Permutations, defaultPermutations)
+		return fmt.Errorf("%w: options: %d permutations; want a positive number, or 0 for %d", ErrInput, o.Permutations, defaultPermutations)
 	}
 	if o.Folds < 0 || o.Folds == 1 {
-		return fmt.Errorf("options: %d folds; want 2 or more, or 0 for %d", o.Folds, defaultFolds)
+		return fmt.Errorf("%w: options: %d folds; want 2 or more, or 0 for %d", ErrInput, o.Folds, defaultFolds)
 	}
 	if err := checkFinite(covTokens, o.Tokens); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (o Options) Validate() error {
 func checkFinite(name string, values map[string]float64) error {
 	for _, id := range slices.Sorted(maps.Keys(values)) {
 		if v := values[id]; math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("options: %s of %s is %v, want a number; leave the persona out", name, id, v)
+			return fmt.Errorf("%w: options: %s of %s is %v, want a number; leave the persona out", ErrInput, name, id, v)
 		}
 	}
 	return nil
