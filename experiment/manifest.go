@@ -75,6 +75,7 @@ type Manifest struct {
 	Created  string            `json:"created"`    // RFC 3339, UTC; not compared
 	Base     string            `json:"base_model"` // name; not compared
 	Paths    map[string]string `json:"paths"`      // where the files were; not compared
+	Plan     Plan              `json:"plan"`       // as resolved, paths absolute; not compared, ResumePlan reads it
 	Identity Identity          `json:"identity"`
 }
 
@@ -103,7 +104,7 @@ type Identity struct {
 func (in Inputs) manifest(now time.Time) Manifest {
 	s, p := in.Study, in.Study.Plan
 	m := Manifest{
-		Format: manifestFormat, Created: now.UTC().Format(time.RFC3339),
+		Format: manifestFormat, Created: now.UTC().Format(time.RFC3339), Plan: p.absolute(),
 		Paths: map[string]string{
 			"model": in.Model.Path, "personas": s.Taxonomy.Document.Name, "questions": s.document.Name,
 		},

@@ -35,24 +35,24 @@ var (
 const EmbeddedModel = "tiny"
 
 // Plan says what a study runs. Start from DefaultPlan, or read one with ReadPlan; the
-// YAML keys are those of the tags.
+// YAML keys are those of the tags, and a manifest's JSON has the same.
 type Plan struct {
-	Model     string           `yaml:"model"`     // base model: path, or EmbeddedModel
-	Adapters  map[string]Paths `yaml:"adapters"`  // source id -> its adapters, one per training seed
-	Personas  string           `yaml:"personas"`  // taxonomy file
-	Questions string           `yaml:"questions"` // question file; empty: they are in Personas
-	Sources   []string         `yaml:"sources"`   // sources to run, in this order; empty: all of the taxonomy
+	Model     string           `yaml:"model" json:"model"`         // base model: path, or EmbeddedModel
+	Adapters  map[string]Paths `yaml:"adapters" json:"adapters"`   // source id -> its adapters, one per training seed
+	Personas  string           `yaml:"personas" json:"personas"`   // taxonomy file
+	Questions string           `yaml:"questions" json:"questions"` // question file; empty: they are in Personas
+	Sources   []string         `yaml:"sources" json:"sources"`     // sources to run, in this order; empty: all of the taxonomy
 
-	NumQuestions   int      `yaml:"n_questions"`   // how many of the questions, from the first
-	NumCompletions int      `yaml:"n_completions"` // completions per persona, question and seed
-	Seeds          []uint64 `yaml:"seeds"`         // sampling seeds
+	NumQuestions   int      `yaml:"n_questions" json:"n_questions"`     // how many of the questions, from the first
+	NumCompletions int      `yaml:"n_completions" json:"n_completions"` // completions per persona, question and seed
+	Seeds          []uint64 `yaml:"seeds" json:"seeds"`                 // sampling seeds
 
-	Layers []int `yaml:"layers"` // 0-based decoder layers whose output is read; empty: no cosines
+	Layers []int `yaml:"layers" json:"layers"` // 0-based decoder layers whose output is read; empty: no cosines
 
-	Temperature float64 `yaml:"temperature"` // 0 is greedy
-	TopP        float64 `yaml:"top_p"`       // in (0, 1]
-	MaxTokens   int     `yaml:"max_tokens"`  // new tokens of a completion at most
-	Marker      string  `yaml:"marker"`      // looked for as a substring, in upper or lower case
+	Temperature float64 `yaml:"temperature" json:"temperature"` // 0 is greedy
+	TopP        float64 `yaml:"top_p" json:"top_p"`             // in (0, 1]
+	MaxTokens   int     `yaml:"max_tokens" json:"max_tokens"`   // new tokens of a completion at most
+	Marker      string  `yaml:"marker" json:"marker"`           // looked for as a substring, in upper or lower case
 }
 
 // Paths are one path or several; in YAML a string or a list of strings.

@@ -55,6 +55,41 @@ func (p *Plan) resolve(dir string) {
 	}
 }
 
+// absolute is the plan with paths that hold in any folder.
+func (p Plan) absolute() Plan {
+	adapters := make(map[string]Paths, len(p.Adapters))
+	for source, paths := range p.Adapters {
+		adapters[source] = slices.Clone(paths)
+	}
+	p.Adapters = adapters
+	if dir, err := os.Getwd(); err == nil { // else they stay as they are
+		p.resolve(dir)
+	}
+	return p
+}
+
+// ResumePlan is the plan that the run in dir was begun with. Personas and questions are
+// the run's own copies, so the files may be gone; model and adapters must be where they
+// were.
+func ResumePlan(dir string) (Plan, error) {
+	m, err := readManifest(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Plan{}, fmt.Errorf("%w: %s has no %s: no run was begun there", ErrRunDir, dir, manifestFile)
+	case err != nil:
+		return Plan{}, fmt.Errorf("%w: %w", ErrRunDir, err)
+	case m.Plan.Model == "":
+		return Plan{}, fmt.Errorf("%w: the %s of %s holds no plan: give the options that began the run", ErrRunDir, manifestFile, dir)
+	}
+	if m.Plan.Personas != "" {
+		m.Plan.Personas = filepath.Join(dir, taxonomyFile)
+	}
+	if m.Plan.Questions != "" {
+		m.Plan.Questions = filepath.Join(dir, questionsFile)
+	}
+	return m.Plan, nil
+}
+
 // ParsePlan is ReadPlan on bytes; name is the file's, for the messages, and paths stay
 // as they are.
 func ParsePlan(name string, data []byte) (Plan, error) {

@@ -3,6 +3,8 @@ package experiment
 import (
 	"path/filepath"
 	"time"
+
+	"personaprobe/engine"
 )
 
 // The phases of a run, in their order.
@@ -27,6 +29,8 @@ type Status struct {
 	Total           int           `json:"total"`             // of the phase
 	Tokens          int           `json:"tokens"`            // new tokens of this attempt
 	TokensPerSecond float64       `json:"tokens_per_second"` // of this attempt
+	PerSecond       float64       `json:"per_second"`        // prompts or completions, of this attempt
+	Occupancy       float64       `json:"occupancy"`         // share of the engine's rows that were in use, in [0, 1]; 0 if not known
 	ETASeconds      float64       `json:"eta_seconds"`       // of the phase; 0 if not known yet
 	Shards          []ShardStatus `json:"shards"`
 	Updated         string        `json:"updated"` // RFC 3339, UTC
@@ -55,12 +59,20 @@ type tracker struct {
 	index    map[string]int // shard name -> number in status.Shards
 	began    time.Time      // of the phase
 	before   int            // Done when the phase began: not this attempt's work
+	counts   func() engine.Counts
+	counted  engine.Counts // when the phase began
 	reported time.Time
 	written  time.Time
 }
 
-func newTracker(s *store, sink Progress) (*tracker, error) {
-	t := &tracker{store: s, sink: sink, index: make(map[string]int)}
+// counter is what a Model may have besides, to tell how full the device is.
+type counter interface{ Counts() engine.Counts }
+
+func newTracker(s *store, model Model, sink Progress) (*tracker, error) {
+	t := &tracker{store: s, sink: sink, index: make(map[string]int), counts: func() engine.Counts { return engine.Counts{} }}
+	if c, ok := model.(counter); ok {
+		t.counts = c.Counts
+	}
 	for _, shard := range s.study.Shards() {
 		status := ShardStatus{Shard: shard.Name(), Total: s.study.ShardSize(shard.Adapter.Source)}
 		var err error
@@ -80,7 +92,7 @@ func newTracker(s *store, sink Progress) (*tracker, error) {
 func (t *tracker) phase(name string, done, total int) error {
 	t.status.Phase, t.status.Adapter = name, ""
 	t.status.Done, t.status.Total = done, total
-	t.began, t.before = time.Now(), done
+	t.began, t.before, t.counted = time.Now(), done, t.counts()
 	return t.report(true)
 }
 
@@ -130,10 +142,12 @@ func (t *tracker) report(force bool) error {
 	}
 	t.reported = now
 	t.status.Updated = now.UTC().Format(time.RFC3339)
-	t.status.ETASeconds = 0
+	t.status.ETASeconds, t.status.PerSecond = 0, 0
+	t.status.Occupancy = t.counts().Sub(t.counted).Occupancy()
 	if spent := now.Sub(t.began).Seconds(); spent > 0 && t.status.Done > t.before {
 		rate := float64(t.status.Done-t.before) / spent
 		t.status.ETASeconds = float64(t.status.Total-t.status.Done) / rate
+		t.status.PerSecond = rate
 		if t.status.Phase == PhaseGenerate {
 			t.status.TokensPerSecond = float64(t.status.Tokens) / spent
 		}

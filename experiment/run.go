@@ -20,7 +20,7 @@ type InterruptedError struct {
 }
 
 func (e *InterruptedError) Error() string {
-	return fmt.Sprintf("stopped with %d of %d completions kept in %s; run the same command again to go on from there",
+	return fmt.Sprintf("stopped with %d of %d completions kept in %s; run the same command again, or run --resume, to go on from there",
 		e.Done, e.Total, e.Dir)
 }
 
@@ -77,7 +77,7 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	t, err := newTracker(s, opts.Progress)
+	t, err := newTracker(s, model, opts.Progress)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,16 @@ import (
 
 // interspersed moves flags before the arguments of their command, so that
 // `model convert DIR OUT --type f16` works: the flag package stops at the first
-// argument that is no flag.
+// argument that is no flag. The program's own flags may come anywhere, too.
 func interspersed(app *cli.App, args []string) []string {
 	if len(args) == 0 {
 		return args
 	}
-	out, rest := []string{args[0]}, args[1:]
+	var global, out []string
+	rest := args[1:]
+	done := func(more ...string) []string {
+		return slices.Concat(args[:1], global, out, more)
+	}
 	flags, commands := app.Flags, app.Commands
 	for {
 		var taken, positional []string
@@ -26,11 +30,15 @@ func interspersed(app *cli.App, args []string) []string {
 				positional = append(positional, rest...)
 				rest = nil
 			case strings.HasPrefix(arg, "-") && arg != "-":
+				own, to := flags, &taken
+				if !hasFlag(flags, arg) && hasFlag(app.Flags, arg) {
+					own, to = app.Flags, &global
+				}
 				n := 1
-				if takesValue(flags, arg) && len(rest) > 1 {
+				if takesValue(own, arg) && len(rest) > 1 {
 					n = 2
 				}
-				taken = append(taken, rest[:n]...)
+				*to = append(*to, rest[:n]...)
 				rest = rest[n:]
 			default:
 				rest = rest[1:]
@@ -44,7 +52,7 @@ func interspersed(app *cli.App, args []string) []string {
 		}
 		out = append(out, taken...)
 		if next == nil {
-			return append(out, positional...)
+			return done(positional...)
 		}
 		out = append(out, next.Name)
 		flags, commands = next.Flags, next.Subcommands
@@ -60,19 +68,23 @@ func findCommand(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
+// findFlag returns the flag that arg, such as "--name=value", is about, or nil.
+func findFlag(flags []cli.Flag, arg string) cli.Flag {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return nil
+	}
+	return flags[i]
+}
+
+func hasFlag(flags []cli.Flag, arg string) bool { return findFlag(flags, arg) != nil }
+
 // takesValue reports whether the flag arg needs the next argument as its value.
 func takesValue(flags []cli.Flag, arg string) bool {
-	name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-	if hasValue {
-		return false
-	}
-	for _, f := range flags {
-		if slices.Contains(f.Names(), name) {
-			_, isBool := f.(*cli.BoolFlag)
-			return !isBool
-		}
-	}
-	return false
+	f := findFlag(flags, arg)
+	_, isBool := f.(*cli.BoolFlag)
+	return f != nil && !isBool && !strings.Contains(arg, "=")
 }
 
 // reportUsage makes flag errors of all commands errors of usage.

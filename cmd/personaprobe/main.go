@@ -35,7 +35,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if code == exitInterrupted && errors.Is(err, context.Canceled) {
 		err = errors.New("stopped")
 	}
-	fmt.Fprintln(stderr, "personaprobe:", oneLine(err))
+	if logsJSON() {
+		slog.Error(oneLine(err), "exit_code", code)
+	} else {
+		fmt.Fprintln(stderr, "personaprobe:", oneLine(err))
+	}
 	return code
 }
 
@@ -73,7 +77,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		},
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log what llama.cpp and the program do to standard error"},
-			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of the log: text or json"},
+			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of log and progress: text or json, an object a line"},
 		},
 		Before:         func(c *cli.Context) error { return setupLog(c, stderr) },
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },

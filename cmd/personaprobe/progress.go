@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,77 +14,91 @@ import (
 	"personaprobe/experiment"
 )
 
-// progress shows how a run goes on: a line that changes on a terminal, plain
-// lines every few seconds elsewhere.
+// progress shows how work goes on: bars on a terminal, otherwise a line every few
+// seconds, which is JSON where the log is.
 type progress struct {
-	mu       sync.Mutex
-	w        io.Writer
-	quiet    bool
-	terminal bool
-	width    int
-	last     time.Time
-	phase    string
-	dirty    bool // the terminal's line is not empty
+	mu    sync.Mutex
+	w     io.Writer
+	quiet bool
+	bars  *bars // nil unless w is a terminal
+	last  time.Time
+	phase string
 }
 
 const plainEvery = 5 * time.Second
 
 func newProgress(w io.Writer, quiet bool) *progress {
-	p := &progress{w: w, quiet: quiet, width: 80}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.terminal = true
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			p.width = width
-		}
+	p := &progress{w: w, quiet: quiet}
+	f, ok := w.(*os.File)
+	if ok && !quiet && !logsJSON() && term.IsTerminal(int(f.Fd())) {
+		p.bars = newBars(w)
 	}
 	return p
+}
+
+// logsJSON reports whether --log-format json was given.
+func logsJSON() bool {
+	_, ok := slog.Default().Handler().(*slog.JSONHandler)
+	return ok
 }
 
 // Report implements experiment.Progress.
 func (p *progress) Report(s experiment.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.quiet || s.Phase == experiment.PhaseDone {
-		return
+	switch {
+	case p.quiet, s.Phase == experiment.PhaseDone:
+	case p.bars != nil:
+		p.bars.report(s)
+	case p.due(s.Phase):
+		p.line(statusLine(s), statusAttrs(s)...)
 	}
-	changed := s.Phase != p.phase
-	if !p.terminal && !changed && time.Since(p.last) < plainEvery {
-		return
-	}
-	p.phase, p.last = s.Phase, time.Now()
-	p.show(statusLine(s))
 }
 
-// conversion reports files that are converted before the run.
+// conversion reports work on a file, in bytes.
 func (p *progress) conversion(what string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.quiet || (!p.terminal && time.Since(p.last) < plainEvery) {
-		return
+	switch {
+	case p.quiet:
+	case p.bars != nil:
+		p.bars.file(what, done, total)
+	case p.due(what):
+		share := 100 * float64(done) / float64(max(total, 1))
+		p.line(fmt.Sprintf("%s: %3.0f %%", what, share), "phase", what, "done_bytes", done, "total_bytes", total)
 	}
-	p.last = time.Now()
-	p.show(fmt.Sprintf("%s: %3d %%", what, 100*done/max(total, 1)))
 }
 
-func (p *progress) show(line string) {
-	if !p.terminal {
-		fmt.Fprintln(p.w, line)
-		return
-	}
-	if len(line) >= p.width {
-		line = line[:p.width-1]
-	}
-	fmt.Fprintf(p.w, "\r%-*s", p.width-1, line)
-	p.dirty = true
+// bytes is conversion with its first argument given.
+func (p *progress) bytes(what string) func(done, total int64) {
+	return func(done, total int64) { p.conversion(what, done, total) }
 }
 
-// close ends the terminal's line.
+// due is true when the phase changes, and every few seconds.
+func (p *progress) due(phase string) bool {
+	if phase == p.phase && time.Since(p.last) < plainEvery {
+		return false
+	}
+	p.phase, p.last = phase, time.Now()
+	return true
+}
+
+func (p *progress) line(text string, attrs ...any) {
+	if logsJSON() {
+		slog.New(slog.NewJSONHandler(p.w, nil)).Info("progress", attrs...)
+		return
+	}
+	fmt.Fprintln(p.w, text)
+}
+
+// close takes the bars off the terminal. It may be called twice.
 func (p *progress) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.dirty {
-		fmt.Fprint(p.w, "\r", strings.Repeat(" ", p.width-1), "\r")
-		p.dirty = false
+	p.quiet = true
+	if p.bars != nil {
+		p.bars.close()
+		p.bars = nil
 	}
 }
 
@@ -94,29 +109,47 @@ func statusLine(s experiment.Status) string {
 	}
 	switch s.Phase {
 	case experiment.PhaseCentroids:
-		return fmt.Sprintf("hidden states  %d of %d prompts (%.0f %%)%s", s.Done, s.Total, share, left(s))
+		return fmt.Sprintf("hidden states  %d of %d prompts (%.0f %%)%s%s", s.Done, s.Total, share, rates(s), left(s))
 	case experiment.PhaseGenerate:
 		line := fmt.Sprintf("generations  %d of %d (%.0f %%)", s.Done, s.Total, share)
 		if s.Adapter != "" {
 			line += "  " + s.Adapter
 		}
-		if s.TokensPerSecond > 0 {
-			line += fmt.Sprintf("  %.0f tok/s", s.TokensPerSecond)
-		}
-		return line + left(s)
+		return line + rates(s) + left(s)
 	default:
 		return s.Phase
 	}
+}
+
+func statusAttrs(s experiment.Status) []any {
+	return []any{
+		"phase", s.Phase, "adapter", s.Adapter, "done", s.Done, "total", s.Total, "per_second", s.PerSecond,
+		"tokens_per_second", s.TokensPerSecond, "occupancy", s.Occupancy, "eta_seconds", s.ETASeconds,
+	}
+}
+
+// rates are generations or prompts per second, tokens per second and how full the
+// batches are, as far as they are known.
+func rates(s experiment.Status) string {
+	text := ""
+	if s.PerSecond > 0 {
+		text = fmt.Sprintf("  %.1f/s", s.PerSecond)
+	}
+	if s.Phase != experiment.PhaseGenerate {
+		return text
+	}
+	if s.TokensPerSecond > 0 {
+		text += fmt.Sprintf("  %.0f tok/s", s.TokensPerSecond)
+	}
+	if s.Occupancy > 0 {
+		text += fmt.Sprintf("  %.0f %% full", 100*s.Occupancy)
+	}
+	return text
 }
 
 func left(s experiment.Status) string {
 	if s.ETASeconds <= 0 {
 		return ""
 	}
-	return "  " + (time.Duration(s.ETASeconds) * time.Second).String() + " left"
-}
-
-// bytes reports work on a file of known size.
-func (p *progress) bytes(what string) func(done, total int64) {
-	return func(done, total int64) { p.conversion(what, done, total) }
+	return "  " + (time.Duration(math.Ceil(s.ETASeconds)) * time.Second).String() + " left"
 }

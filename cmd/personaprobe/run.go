@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,9 +15,10 @@ import (
 // RunOptions are the flags of run that are not part of the plan.
 type RunOptions struct {
 	ModelOptions
-	Out   string
-	Slots int
-	Quiet bool
+	Out    string
+	Resume string // run directory; the plan is its own
+	Slots  int
+	Quiet  bool
 }
 
 func newRunCommand() *cli.Command {
@@ -24,6 +26,7 @@ func newRunCommand() *cli.Command {
 	d := experiment.DefaultPlan()
 	flags := append(o.flags(),
 		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Value: "runs/tiny", Usage: "run `DIRECTORY`; a run that is there goes on", Destination: &o.Out},
+		&cli.StringFlag{Name: "resume", Usage: "go on with the run in `DIRECTORY`, with the plan that began it", Destination: &o.Resume},
 		&cli.StringFlag{Name: "personas", Usage: "taxonomy `FILE` (default: the embedded one)"},
 		&cli.StringFlag{Name: "questions-file", Usage: "`FILE` of questions (default: the embedded ones)"},
 		&cli.StringSliceFlag{Name: "sources", Usage: "only these sources, comma-separated (default: all)"},
@@ -45,7 +48,8 @@ func newRunCommand() *cli.Command {
 		ArgsUsage: "[PLAN.yaml]",
 		Description: `Without flags: the embedded model, all sources and personas, a small plan.
 A plan file states a whole run; flags override it. Interrupted by Ctrl-C or a
-crash, the same command goes on where the run stopped, and ends with the same bytes.`,
+crash, the same command, or --resume DIRECTORY, goes on where the run stopped, and ends
+with the same bytes.`,
 		Flags: flags,
 		Action: func(c *cli.Context) error {
 			o.Adapters = c.StringSlice("adapter")
@@ -60,6 +64,9 @@ crash, the same command goes on where the run stopped, and ends with the same by
 
 // planOf is the plan file, or the default plan, with the given flags on top.
 func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
+	if o.Resume != "" {
+		return resumed(c, o)
+	}
 	plan := experiment.DefaultPlan()
 	switch c.NArg() {
 	case 0:
@@ -97,6 +104,21 @@ func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 	override(c, "top-p", &plan.TopP, c.Float64)
 	override(c, "marker", &plan.Marker, c.String)
 	return plan, nil
+}
+
+// resumed is the plan of the run to resume, which nothing else may change.
+func resumed(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
+	own := []string{"resume", "threads", "cpu", "slots", "quiet", "q"}
+	for _, name := range c.LocalFlagNames() {
+		if !slices.Contains(own, name) {
+			return experiment.Plan{}, usageError(fmt.Errorf("--resume excludes --%s: the run's plan is fixed", name))
+		}
+	}
+	if c.NArg() > 0 {
+		return experiment.Plan{}, usageError(errors.New("--resume excludes a plan file: the run's plan is fixed"))
+	}
+	o.Out = o.Resume
+	return experiment.ResumePlan(o.Resume)
 }
 
 // override takes a flag over if it was given.
