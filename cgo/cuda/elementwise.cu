@@ -1,0 +1,240 @@
+// Kernels that are bound by memory: embedding, norms, gathers, gating, rotation.
+
+#include "kernels.cuh"
+
+namespace nv {
+
+namespace {
+
+constexpr int norm_threads = 256;
+constexpr int norm_vectors = 8;  // of 4 floats a thread: E is at most 8192
+
+template <typename T>
+__global__ void embed_kernel(float * out, const T * table, const nv_row * rows, const pp_choice * chosen, int e) {
+    const nv_row row = rows[blockIdx.x];
+    int token = row.pos < 0 ? 0 : row.token;
+    if (token < 0) {
+        token = max(chosen[-token - 1].token, 0);  // -1: that draw failed, and the host will say so
+    }
+    const uint4 * src = reinterpret_cast<const uint4 *>(table + (int64_t) token * e);
+    float4 *      dst = reinterpret_cast<float4 *>(out + (int64_t) blockIdx.x * e);
+    for (int i = threadIdx.x; i < e / 8; i += blockDim.x) {
+        const uint4  w = src[i];
+        const float2 a = unpack2<T>(w.x), b = unpack2<T>(w.y), c = unpack2<T>(w.z), d = unpack2<T>(w.w);
+        dst[2 * i]     = make_float4(a.x, a.y, b.x, b.y);
+        dst[2 * i + 1] = make_float4(c.x, c.y, d.x, d.y);
+    }
+}
+
+// sum adds one value of every thread, in a fixed order.
+__device__ float block_sum(float x) {
+    __shared__ float parts[norm_threads / 32];
+    for (int d = 16; d > 0; d /= 2) {
+        x += __shfl_xor_sync(~0u, x, d);
+    }
+    if (threadIdx.x % 32 == 0) {
+        parts[threadIdx.x / 32] = x;
+    }
+    __syncthreads();
+    float total = 0;
+    for (int i = 0; i < norm_threads / 32; i++) {
+        total += parts[i];
+    }
+    return total;
+}
+
+template <typename T>
+__global__ void __launch_bounds__(norm_threads) norm_kernel(T * out, const float * x, const int32_t * index, int n,
+                                                           const float * w, float eps, int e) {
+    int row = blockIdx.x;
+    if (index) {
+        row = row < n ? index[row] : 0;
+    }
+    const float4 * src = reinterpret_cast<const float4 *>(x + (int64_t) row * e);
+    float4         v[norm_vectors];
+    float          sum = 0;
+#pragma unroll
+    for (int k = 0; k < norm_vectors; k++) {
+        const int i = threadIdx.x + k * norm_threads;
+        if (i < e / 4) {
+            v[k] = src[i];
+            sum += v[k].x * v[k].x + v[k].y * v[k].y + v[k].z * v[k].z + v[k].w * v[k].w;
+        }
+    }
+    const float scale = rsqrtf(block_sum(sum) / e + eps);
+    uint2 *     dst   = reinterpret_cast<uint2 *>(out + (int64_t) blockIdx.x * e);
+#pragma unroll
+    for (int k = 0; k < norm_vectors; k++) {
+        const int i = threadIdx.x + k * norm_threads;
+        if (i < e / 4) {
+            const float4 g = reinterpret_cast<const float4 *>(w)[i];
+            dst[i] = make_uint2(pack2<T>(v[k].x * scale * g.x, v[k].y * scale * g.y),
+                                pack2<T>(v[k].z * scale * g.z, v[k].w * scale * g.w));
+        }
+    }
+}
+
+__global__ void gather_kernel(float * out, const float * x, const int32_t * index, int e) {
+    const float4 * src = reinterpret_cast<const float4 *>(x + (int64_t) index[blockIdx.x] * e);
+    float4 *       dst = reinterpret_cast<float4 *>(out + (int64_t) blockIdx.x * e);
+    for (int i = threadIdx.x; i < e / 4; i += blockDim.x) {
+        dst[i] = src[i];
+    }
+}
+
+template <typename T> __device__ uint32_t gated(uint32_t gate, uint32_t up) {
+    const float2 g = unpack2<T>(gate);
+    const float2 u = unpack2<T>(up);
+    return pack2<T>(g.x / (1 + __expf(-g.x)) * u.x, g.y / (1 + __expf(-g.y)) * u.y);
+}
+
+template <typename T> __global__ void silu_mul_kernel(T * out, const T * gate_up, int f) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= f / 8) {
+        return;
+    }
+    const int64_t row = blockIdx.y;
+    const uint4   g   = reinterpret_cast<const uint4 *>(gate_up + row * 2 * f)[i];
+    const uint4   u   = reinterpret_cast<const uint4 *>(gate_up + row * 2 * f + f)[i];
+    reinterpret_cast<uint4 *>(out + row * f)[i] =
+        make_uint4(gated<T>(g.x, u.x), gated<T>(g.y, u.y), gated<T>(g.z, u.z), gated<T>(g.w, u.w));
+}
+
+// A warp takes one head of one row, so a lane D/32 pairs of its first and second half.
+template <typename T, int D>
+__global__ void rope_store_kernel(T * q, T * k, T * v, const T * qkv, const float * bias, const float * rotation,
+                                  const nv_row * rows, const int32_t * tables, int table, int heads, int kv) {
+    const int head = blockIdx.y * (blockDim.x / 32) + threadIdx.x / 32;
+    if (head >= heads + 2 * kv) {
+        return;
+    }
+    const nv_row row = rows[blockIdx.x];
+    if (row.pos < 0 && head >= heads) {
+        return;
+    }
+    const int lane = threadIdx.x % 32;
+    const T * src  = qkv + ((int64_t) blockIdx.x * (heads + 2 * kv) + head) * D;
+    T *       dst;
+    if (head < heads) {
+        dst = q + ((int64_t) blockIdx.x * heads + head) * D;
+    } else {
+        const int first = (row.prefix + NV_BLOCK - 1) / NV_BLOCK;  // block of position prefix
+        const int entry = row.pos < row.prefix ? row.pos / NV_BLOCK : first + (row.pos - row.prefix) / NV_BLOCK;
+        const int place = (row.pos < row.prefix ? row.pos : row.pos - row.prefix) % NV_BLOCK;
+        const int h     = (head - heads) % kv;
+        dst = (head < heads + kv ? k : v) +
+              (((int64_t) tables[(int64_t) blockIdx.x * table + entry] * kv + h) * NV_BLOCK + place) * D;
+    }
+    const float * turn = rotation + (int64_t) max(row.pos, 0) * D;
+#pragma unroll
+    for (int i = lane; i < D / 2; i += 32) {
+        const float x = to_float(src[i]) + bias[head * D + i];
+        const float y = to_float(src[i + D / 2]) + bias[head * D + i + D / 2];
+        const bool  rotates = head < heads + kv;
+        const float c = rotates ? turn[i] : 1.f;
+        const float s = rotates ? turn[i + D / 2] : 0.f;
+        dst[i]         = from_float<T>(x * c - y * s);
+        dst[i + D / 2] = from_float<T>(y * c + x * s);
+    }
+}
+
+// A block takes 16 rows and 256 columns; the factors pass through shared memory.
+constexpr int merge_rows = 16;
+constexpr int merge_cols = 256;
+constexpr int merge_rank = 32;
+
+template <typename T>
+__global__ void merge_kernel(T * w, const float * a, const float * b, int rows, int cols, int rank) {
+    __shared__ float left[merge_rows][merge_rank];
+    const int        col  = blockIdx.x * merge_cols + threadIdx.x;
+    const int        row0 = blockIdx.y * merge_rows;
+    float            sum[merge_rows] = {};
+    for (int r0 = 0; r0 < rank; r0 += merge_rank) {
+        __syncthreads();
+        for (int i = threadIdx.x; i < merge_rows * merge_rank; i += merge_cols) {
+            const int row = row0 + i / merge_rank;
+            const int r   = r0 + i % merge_rank;
+            left[i / merge_rank][i % merge_rank] = row < rows && r < rank ? b[(int64_t) row * rank + r] : 0.f;
+        }
+        __syncthreads();
+        for (int r = 0; r < min(merge_rank, rank - r0); r++) {
+            const float x = col < cols ? a[(int64_t) (r0 + r) * cols + col] : 0.f;
+#pragma unroll
+            for (int i = 0; i < merge_rows; i++) {
+                sum[i] = fmaf(left[i][r], x, sum[i]);
+            }
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < merge_rows; i++) {
+        if (row0 + i < rows && col < cols) {
+            T & x = w[(int64_t) (row0 + i) * cols + col];
+            x     = from_float<T>(to_float(x) + sum[i]);
+        }
+    }
+}
+
+}  // namespace
+
+template <typename T>
+int embed(float * out, const T * table, const nv_row * rows, const pp_choice * chosen, int b, int e, cudaStream_t s) {
+    embed_kernel<T><<<b, 256, 0, s>>>(out, table, rows, chosen, e);
+    return check(cudaGetLastError(), "embed");
+}
+
+template <typename T>
+int rms_norm(T * out, const float * x, const float * w, float eps, int b, int e, cudaStream_t s) {
+    norm_kernel<T><<<b, norm_threads, 0, s>>>(out, x, nullptr, 0, w, eps, e);
+    return check(cudaGetLastError(), "rms_norm");
+}
+
+template <typename T>
+int gather_norm(T * out, const float * x, const int32_t * index, int n, const float * w, float eps, int b, int e,
+                cudaStream_t s) {
+    norm_kernel<T><<<b, norm_threads, 0, s>>>(out, x, index, n, w, eps, e);
+    return check(cudaGetLastError(), "gather_norm");
+}
+
+int gather(float * out, const float * x, const int32_t * index, int n, int e, cudaStream_t s) {
+    if (n > 0) {
+        gather_kernel<<<n, 256, 0, s>>>(out, x, index, e);
+    }
+    return check(cudaGetLastError(), "gather");
+}
+
+template <typename T> int silu_mul(T * out, const T * gate_up, int b, int f, cudaStream_t s) {
+    const int threads = 256;
+    silu_mul_kernel<T><<<dim3((f / 8 + threads - 1) / threads, b), threads, 0, s>>>(out, gate_up, f);
+    return check(cudaGetLastError(), "silu_mul");
+}
+
+template <typename T>
+int rope_store(T * q, T * k, T * v, const T * qkv, const float * bias, const float * rotation, const nv_row * rows,
+               const int32_t * tables, int table, const nv_shape & shape, int b, cudaStream_t s) {
+    const int  warps = 4;
+    const dim3 grid(b, (shape.heads + 2 * shape.kv_heads + warps - 1) / warps);
+    auto *     kernel = shape.head_dim == 64 ? rope_store_kernel<T, 64> : rope_store_kernel<T, 128>;
+    kernel<<<grid, 32 * warps, 0, s>>>(q, k, v, qkv, bias, rotation, rows, tables, table, shape.heads, shape.kv_heads);
+    return check(cudaGetLastError(), "rope_store");
+}
+
+template <typename T>
+int merge(T * w, const float * a, const float * b, int rows, int cols, int rank, cudaStream_t s) {
+    const dim3 grid((cols + merge_cols - 1) / merge_cols, (rows + merge_rows - 1) / merge_rows);
+    merge_kernel<T><<<grid, merge_cols, 0, s>>>(w, a, b, rows, cols, rank);
+    return check(cudaGetLastError(), "merge");
+}
+
+#define NV_INSTANTIATE(T)                                                                                            \
+    template int embed(float *, const T *, const nv_row *, const pp_choice *, int, int, cudaStream_t);               \
+    template int rms_norm(T *, const float *, const float *, float, int, int, cudaStream_t);                         \
+    template int gather_norm(T *, const float *, const int32_t *, int, const float *, float, int, int, cudaStream_t); \
+    template int silu_mul(T *, const T *, int, int, cudaStream_t);                                                   \
+    template int rope_store(T *, T *, T *, const T *, const float *, const float *, const nv_row *, const int32_t *, \
+                            int, const nv_shape &, int, cudaStream_t);                                               \
+    template int merge(T *, const float *, const float *, int, int, int, cudaStream_t);
+
+NV_INSTANTIATE(__nv_bfloat16)
+NV_INSTANTIATE(__half)
+
+}  // namespace nv

@@ -1,0 +1,107 @@
+#include "gemm.cuh"
+
+#include "native.h"
+
+namespace nv {
+
+static int check(cublasStatus_t status, const char * what) {
+    if (status == CUBLAS_STATUS_SUCCESS) {
+        return NV_OK;
+    }
+    return fail(status == CUBLAS_STATUS_ALLOC_FAILED ? NV_MEMORY : NV_CUDA, "%s: %s", what, cublasLtGetStatusString(status));
+}
+
+products::~products() {
+    for (auto & [_, p] : plans_) {
+        cublasLtMatrixLayoutDestroy(p.w);
+        cublasLtMatrixLayoutDestroy(p.x);
+        cublasLtMatrixLayoutDestroy(p.out);
+        cublasLtMatmulDescDestroy(p.op);
+    }
+    if (handle_) {
+        cublasLtDestroy(handle_);
+    }
+}
+
+int products::open(cudaDataType type, void * workspace, size_t bytes) {
+    type_      = type;
+    workspace_ = workspace;
+    bytes_     = bytes;
+    return check(cublasLtCreate(&handle_), "cublasLtCreate");
+}
+
+// In cuBLAS's columns-first words: out (N, B) = w (K, N) transposed times x (K, B).
+int products::find(plan ** out, int b, int n, int k, bool full) {
+    const shape key{ b, n, k, full };
+    const auto  known = plans_.find(key);
+    if (known != plans_.end()) {
+        *out = &known->second;
+        return NV_OK;
+    }
+    plan &                     p         = plans_[key];
+    const cudaDataType         out_type  = full ? CUDA_R_32F : type_;
+    const cublasOperation_t    transpose = CUBLAS_OP_T;
+    cublasLtMatmulPreference_t preference = nullptr;
+    NV_TRY(check(cublasLtMatmulDescCreate(&p.op, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate"));
+    NV_TRY(check(cublasLtMatmulDescSetAttribute(p.op, CUBLASLT_MATMUL_DESC_TRANSA, &transpose, sizeof transpose),
+                 "cublasLtMatmulDescSetAttribute"));
+    NV_TRY(check(cublasLtMatrixLayoutCreate(&p.w, type_, k, n, k), "cublasLtMatrixLayoutCreate"));
+    NV_TRY(check(cublasLtMatrixLayoutCreate(&p.x, type_, k, b, k), "cublasLtMatrixLayoutCreate"));
+    NV_TRY(check(cublasLtMatrixLayoutCreate(&p.out, out_type, n, b, n), "cublasLtMatrixLayoutCreate"));
+    NV_TRY(check(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate"));
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes_, sizeof bytes_);
+    cublasLtMatmulHeuristicResult_t result = {};
+    int                             found  = 0;
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, p.op, p.w, p.x, p.out, p.out, preference, 1,
+                                                                 &result, &found);
+    cublasLtMatmulPreferenceDestroy(preference);
+    NV_TRY(check(status, "cublasLtMatmulAlgoGetHeuristic"));
+    if (found == 0) {
+        return fail(NV_UNSUPPORTED, "cuBLASLt has no product for %d rows, %d x %d", b, n, k);
+    }
+    p.algo = result.algo;
+    *out   = &p;
+    return NV_OK;
+}
+
+int products::run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta, cudaStream_t s) {
+    plan *      p   = nullptr;
+    const float one = 1;
+    NV_TRY(find(&p, b, n, k, full));
+    return check(cublasLtMatmul(handle_, p->op, &one, w, p->w, x, p->x, &beta, out, p->out, out, p->out, &p->algo,
+                                workspace_, bytes_, s),
+                 "cublasLtMatmul");
+}
+
+int products::half(void * out, const void * x, const void * w, int b, int n, int k, cudaStream_t s) {
+    return run(out, x, w, b, n, k, false, 0, s);
+}
+
+int products::full(float * out, const void * x, const void * w, int b, int n, int k, bool add, cudaStream_t s) {
+    return run(out, x, w, b, n, k, true, add ? 1 : 0, s);
+}
+
+std::string products::describe() const {
+    std::string text = "cuBLASLt " + std::to_string(cublasLtGetVersion());
+    for (const auto & entry : plans_) {
+        const shape & key = entry.first;
+        const plan &  p   = entry.second;
+        const int  b = std::get<0>(key), n = std::get<1>(key), k = std::get<2>(key);
+        const bool full = std::get<3>(key);
+        int    id = 0, tile = 0, stages = 0, split = 0;
+        size_t got = 0;
+        auto   get = [&](cublasLtMatmulAlgoConfigAttributes_t what, int * v) {
+            cublasLtMatmulAlgoConfigGetAttribute(&p.algo, what, v, sizeof *v, &got);
+        };
+        get(CUBLASLT_ALGO_CONFIG_ID, &id);
+        get(CUBLASLT_ALGO_CONFIG_TILE_ID, &tile);
+        get(CUBLASLT_ALGO_CONFIG_STAGES_ID, &stages);
+        get(CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &split);
+        char line[128];
+        snprintf(line, sizeof line, "; %dx%dx%d%s: %d/%d/%d/%d", b, n, k, full ? "f" : "", id, tile, stages, split);
+        text += line;
+    }
+    return text;
+}
+
+}  // namespace nv

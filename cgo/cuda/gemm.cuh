@@ -1,0 +1,47 @@
+// Matrix products: out (B, N) = x (B, K) times w (N, K) transposed.
+
+#pragma once
+
+#include <cublasLt.h>
+
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "common.cuh"
+
+namespace nv {
+
+// products multiplies with cuBLASLt. For each shape its first heuristic is taken, which
+// depends on the library, the GPU and the shape alone, and kept: so a row's bits do not
+// depend on the other rows nor on its place.
+class products {
+  public:
+    ~products();
+    int open(cudaDataType type, void * workspace, size_t bytes);
+
+    // half writes out in the operands' type; full adds to out, float32, if add is set.
+    int half(void * out, const void * x, const void * w, int b, int n, int k, cudaStream_t s);
+    int full(float * out, const void * x, const void * w, int b, int n, int k, bool add, cudaStream_t s);
+
+    std::string describe() const;
+
+  private:
+    struct plan {
+        cublasLtMatmulDesc_t   op = nullptr;
+        cublasLtMatrixLayout_t w = nullptr, x = nullptr, out = nullptr;
+        cublasLtMatmulAlgo_t   algo;
+    };
+    using shape = std::tuple<int, int, int, bool>;  // b, n, k, float32
+
+    int find(plan ** out, int b, int n, int k, bool full);
+    int run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta, cudaStream_t s);
+
+    cublasLtHandle_t       handle_ = nullptr;
+    cudaDataType           type_   = CUDA_R_16BF;
+    void *                 workspace_ = nullptr;
+    size_t                 bytes_     = 0;
+    std::map<shape, plan>  plans_;
+};
+
+}  // namespace nv
