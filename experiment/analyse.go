@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"personaprobe/internal/dirlock"
 )
 
 const (
@@ -17,11 +19,11 @@ const (
 // Analyse writes the two analysis files of a run directory anew from what is finished
 // of it, without a model, and returns its summary. Run does the same at its end.
 func Analyse(dir string) (summary *Summary, err error) {
-	l, err := acquireLock(dir)
+	l, err := dirlock.Acquire(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, l.release()) }()
+	defer func() { err = errors.Join(err, l.Release()) }()
 	return analyse(osDisk{}, dir)
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"personaprobe/engine"
+	"personaprobe/internal/dirlock"
 )
 
 // fakeModel is a Model whose answers are a function of prompt, adapter, seed and
@@ -239,7 +240,7 @@ func artefacts(t testing.TB, dir string) map[string]string {
 		if err != nil {
 			return err
 		}
-		if name == lockName || name == progressFile {
+		if name == dirlock.Name || name == progressFile {
 			return nil
 		}
 		data, err := os.ReadFile(path)

@@ -15,7 +15,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"personaprobe/internal/dirlock"
 )
+
+// ErrLocked marks a run directory in which another process works.
+var ErrLocked = dirlock.ErrLocked
 
 // ErrManifest marks a run directory that was begun with something else than what is
 // to be run now.
@@ -188,7 +193,7 @@ func checkEmpty(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() != lockName && !isTemporary(e.Name()) {
+		if e.Name() != dirlock.Name && !isTemporary(e.Name()) {
 			return fmt.Errorf("%w: %s holds %s and no %s; choose an empty directory", ErrManifest, dir, e.Name(), manifestFile)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"personaprobe/internal/dirlock"
 )
 
 // store is a run directory that this process works in.
@@ -16,7 +18,7 @@ type store struct {
 	manifest Manifest
 	id       string // Manifest.ID
 	gpus     int    // Inputs.GPUs
-	lock     *lock
+	lock     *dirlock.Lock
 }
 
 // openStore makes or opens the run directory of the inputs and locks it.
@@ -24,13 +26,13 @@ func openStore(d disk, dir string, in Inputs, now time.Time) (*store, error) {
 	if err := d.mkdir(dir); err != nil {
 		return nil, err
 	}
-	l, err := acquireLock(dir)
+	l, err := dirlock.Acquire(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &store{disk: d, dir: dir, study: in.Study, lock: l}
 	if err := s.prepare(in, now); err != nil {
-		return nil, errors.Join(err, l.release())
+		return nil, errors.Join(err, l.Release())
 	}
 	return s, nil
 }
@@ -56,7 +58,7 @@ func (s *store) prepare(in Inputs, now time.Time) error {
 	return nil
 }
 
-func (s *store) close() error { return s.lock.release() }
+func (s *store) close() error { return s.lock.Release() }
 
 // header ties a checkpoint to this run and its shard.
 func (s *store) header(shard Shard) checkpointHeader {

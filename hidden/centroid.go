@@ -217,11 +217,11 @@ type Centring string
 // The mean over all rows is the study's choice. Raw hidden states share a large
 // common part, which makes every cosine nearly 1.
 const (
-	CentreMean Centring = "mean" // the mean over all rows
-	CentreNone Centring = "none" // nothing
+	CentreMean Centring = "global-mean" // the mean over all rows
+	CentreNone Centring = "none"        // nothing
 )
 
-const centreRow = "row:"
+const centreRow = "source:"
 
 // CentreOn subtracts the row called name and leaves that row out of the result: it
 // would be zero and have no cosine.

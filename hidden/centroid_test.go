@@ -184,7 +184,7 @@ func TestCentre(t *testing.T) {
 	if !slices.Equal(c.data, []float64{1, 2, 3, 4, 5, 9}) {
 		t.Errorf("the original changed: %v", c.data)
 	}
-	for _, on := range []Centring{"median", CentreOn("z"), "row:"} {
+	for _, on := range []Centring{"median", CentreOn("z"), "source:"} {
 		if _, _, err := c.Centre(on); err == nil {
 			t.Errorf("%q: no error", on)
 		}

@@ -22,6 +22,9 @@ type Array struct {
 	Values []float32
 	// Raw holds the stored bytes as they are, instead of Values.
 	Raw []byte
+	// Data gives the stored bytes as they are, for an array that is not held in memory.
+	// It must end with the array.
+	Data io.Reader
 }
 
 // Write stores arrays in the given order, with free-form metadata, as one file
@@ -67,6 +70,9 @@ func (a Array) write(w io.Writer) error {
 		_, err := w.Write(a.Raw)
 		return err
 	}
+	if a.Data != nil {
+		return a.copy(w)
+	}
 	kind, _ := a.dtype().GGML()
 	const piece = 1 << 16
 	buf := make([]byte, kind.Bytes(piece))
@@ -80,6 +86,19 @@ func (a Array) write(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// copy writes Data, which must have the array's size.
+func (a Array) copy(w io.Writer) error {
+	want, err := a.size()
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(w, a.Data)
+	if err == nil && n != want {
+		err = fmt.Errorf("%d bytes of data for shape %v of %s", n, a.Shape, a.dtype())
+	}
+	return err
 }
 
 // size checks the array and returns its stored bytes.
@@ -96,6 +115,9 @@ func (a Array) size() (int64, error) {
 		count *= d
 	}
 	size := count * width / 8
+	if a.Data != nil {
+		return size, nil
+	}
 	if a.Raw != nil {
 		if int64(len(a.Raw)) != size || count*width%8 != 0 {
 			return 0, fmt.Errorf("%d bytes for shape %v of %s", len(a.Raw), a.Shape, a.dtype())

@@ -1,4 +1,5 @@
-package experiment
+// Package dirlock gives one process the exclusive right to a directory.
+package dirlock
 
 import (
 	"encoding/json"
@@ -11,10 +12,11 @@ import (
 	"time"
 )
 
-// ErrLocked marks a run directory in which another process works.
-var ErrLocked = errors.New("run directory is in use")
+// ErrLocked marks a directory in which another process works.
+var ErrLocked = errors.New("directory is in use")
 
-const lockName = ".lock"
+// Name is the lock's file in the directory.
+const Name = ".lock"
 
 // LockedError says who works in a directory; it matches ErrLocked. The fields are
 // zero where the holder has not said yet.
@@ -41,33 +43,35 @@ func (e *LockedError) Error() string {
 // Is makes every LockedError match ErrLocked.
 func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 
-// lock is the exclusive right to a run directory. The kernel holds it (flock), so it
+// Lock is the exclusive right to a directory. The kernel holds it (flock), so it
 // ends with the process however that ends, and a file that is left over locks nobody
 // out. The file stays when the lock is released: to remove it could take it from
 // under a process that has just opened it.
-type lock struct{ file *os.File }
+type Lock struct{ file *os.File }
 
-func acquireLock(dir string) (*lock, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o666)
+// Acquire takes the lock, or fails at once with a *LockedError if another process, or
+// another part of this one, holds it.
+func Acquire(dir string) (*Lock, error) {
+	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
-		return nil, fmt.Errorf("lock run directory: %w", err)
+		return nil, fmt.Errorf("lock directory: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, &LockedError{Dir: dir, Holder: readHolder(f)}
 		}
-		return nil, fmt.Errorf("lock run directory %s: %w (the file system must know flock)", dir, err)
+		return nil, fmt.Errorf("lock directory %s: %w (the file system must know flock)", dir, err)
 	}
-	l := &lock{f}
+	l := &Lock{f}
 	if err := l.sign(); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock run directory: %w", err), l.release())
+		return nil, errors.Join(fmt.Errorf("lock directory: %w", err), l.Release())
 	}
 	return l, nil
 }
 
 // sign writes who holds the lock, for the message that others get.
-func (l *lock) sign() error {
+func (l *Lock) sign() error {
 	host, _ := os.Hostname() // a name for people; without one the process id must do
 	data, err := json.Marshal(Holder{PID: os.Getpid(), Host: host, Since: time.Now().UTC().Format(time.RFC3339)})
 	if err != nil {
@@ -86,4 +90,8 @@ func readHolder(r io.Reader) Holder {
 	return h
 }
 
-func (l *lock) release() error { return l.file.Close() }
+// Release gives the directory back. Unlocking comes first: a child process that is
+// just being started has a copy of the file until it runs its program.
+func (l *Lock) Release() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}

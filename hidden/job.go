@@ -1,0 +1,210 @@
+package hidden
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"personaprobe/engine"
+	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/dirlock"
+	"personaprobe/models/safetensors"
+)
+
+// ErrChanged marks an output directory that belongs to another job.
+var ErrChanged = errors.New("the output directory belongs to another job")
+
+// Job is everything that determines an extraction's bytes; job.json in the output
+// directory.
+type Job struct {
+	FormatVersion int    `json:"format_version"`
+	Model         string `json:"model"` // file name, for people
+	ModelSHA256   string `json:"model_sha256"`
+	Adapter       string `json:"adapter,omitempty"` // name; empty: the base model
+	AdapterSHA256 string `json:"adapter_sha256,omitempty"`
+
+	Layers     []int             `json:"layers"` // 0-based; states are these decoder layers' outputs
+	HiddenSize int               `json:"hidden_size"`
+	Position   Position          `json:"position"`
+	DType      safetensors.DType `json:"dtype"`
+	Formats    []Format          `json:"formats"`
+
+	Prompts       int    `json:"prompts"`
+	PromptsSHA256 string `json:"prompts_sha256"`
+
+	Response *JobResponse `json:"response,omitempty"` // for the positions of a response
+
+	Device   string            `json:"device"`
+	Settings map[string]string `json:"settings"` // the engine's
+}
+
+// JobResponse says how a job's responses are generated.
+type JobResponse struct {
+	MaxTokens   int      `json:"max_tokens"`
+	Temperature float32  `json:"temperature"`
+	TopP        float32  `json:"top_p"`
+	Seeds       []uint64 `json:"seeds"`
+	N           int      `json:"n"`
+}
+
+const (
+	jobName       = "job.json"
+	formatVersion = 1
+)
+
+// newJob describes the job. It reads the model's file once, for its hash.
+func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey) (*Job, error) {
+	j := &Job{
+		FormatVersion: formatVersion, Model: filepath.Base(e.Files().Model), Adapter: o.Adapter,
+		Layers: o.Layers, HiddenSize: e.Info().Hidden, Position: o.Position, DType: o.DType, Formats: o.Formats,
+		Prompts: s.prompts, PromptsSHA256: s.sha256, Device: e.Device(), Settings: e.Settings(),
+	}
+	if o.Position.ofResponse() {
+		r := &o.Response
+		j.Response = &JobResponse{r.MaxTokens, r.Sampling.Temperature, r.Sampling.TopP, r.Seeds, r.N}
+	}
+	var err error
+	if j.ModelSHA256, err = hashFile(ctx, e.Files().Model); err != nil {
+		return nil, err
+	}
+	if o.Adapter != "" {
+		j.AdapterSHA256, err = hashFile(ctx, e.Files().Adapters[o.Adapter])
+	}
+	return j, err
+}
+
+// rowBytes is the size of a row at one layer.
+func (j *Job) rowBytes() int64 {
+	kind, _ := j.DType.GGML()
+	return kind.Bytes(int64(j.HiddenSize))
+}
+
+func hashFile(ctx context.Context, path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	buf := make([]byte, 1<<20)
+	for {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		n, err := f.Read(buf)
+		h.Write(buf[:n])
+		if errors.Is(err, io.EOF) {
+			return hex.EncodeToString(h.Sum(nil)), nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("hash %s: %w", path, err)
+		}
+	}
+}
+
+// claim makes dir the job's, or checks that it is: an empty or new directory gets a
+// job.json, one with another job's is refused with what differs.
+func (j *Job) claim(dir string) error {
+	have, err := readJob(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := checkEmpty(dir); err != nil {
+			return err
+		}
+		data, err := json.MarshalIndent(j, "", "  ")
+		if err != nil {
+			return err
+		}
+		return atomicfile.WriteFile(filepath.Join(dir, jobName), append(data, '\n'))
+	}
+	if err != nil {
+		return err
+	}
+	differences, err := j.differences(have)
+	if err != nil {
+		return err
+	}
+	if len(differences) > 0 {
+		return fmt.Errorf("%w: %s: %s; use another directory", ErrChanged, dir, strings.Join(differences, "; "))
+	}
+	return nil
+}
+
+func readJob(dir string) (*Job, error) {
+	path := filepath.Join(dir, jobName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var j Job
+	if err := json.Unmarshal(data, &j); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if j.FormatVersion != formatVersion {
+		return nil, fmt.Errorf("%s: format version %d, this program reads %d", path, j.FormatVersion, formatVersion)
+	}
+	return &j, nil
+}
+
+// checkEmpty refuses a directory with anything in it but our lock and what a killed
+// process leaves before its job.json.
+func checkEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if name != dirlock.Name && !strings.HasPrefix(name, "."+jobName+atomicfile.TempInfix) {
+			return fmt.Errorf("%w: %s has no %s, but it is not empty (%s); use another directory", ErrChanged, dir, jobName, name)
+		}
+	}
+	return nil
+}
+
+// differences names the fields in which a job differs from the one in the
+// directory. The model's file name is for people: its hash decides.
+func (j *Job) differences(have *Job) ([]string, error) {
+	want, err := j.fields()
+	if err != nil {
+		return nil, err
+	}
+	old, err := have.fields()
+	if err != nil {
+		return nil, err
+	}
+	keys := maps.Clone(old)
+	maps.Copy(keys, want)
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if key != "model" && string(want[key]) != string(old[key]) {
+			out = append(out, fmt.Sprintf("%s is %s, was %s", key, orNone(want[key]), orNone(old[key])))
+		}
+	}
+	return out, nil
+}
+
+func orNone(v json.RawMessage) string {
+	if len(v) == 0 {
+		return "not given"
+	}
+	return string(v)
+}
+
+func (j *Job) fields() (map[string]json.RawMessage, error) {
+	data, err := json.Marshal(j)
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]json.RawMessage
+	return m, json.Unmarshal(data, &m)
+}
