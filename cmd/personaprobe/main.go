@@ -71,6 +71,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			newLoraCommand(),
 			newAnalyzeCommand(),
 			newCheckClaimsCommand(),
+			newTrackCommand(),
 			newBenchCommand(),
 			newDoctorCommand(),
 			newVersionCommand(),
