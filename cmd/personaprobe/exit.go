@@ -13,6 +13,7 @@ import (
 	"personaprobe/experiment"
 	"personaprobe/lora"
 	"personaprobe/models"
+	"personaprobe/report"
 )
 
 // Exit codes, documented in the help.
@@ -50,7 +51,7 @@ func exitCode(err error) int {
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest, engine.ErrOptions,
-			experiment.ErrInput, analysis.ErrInput, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+			experiment.ErrInput, analysis.ErrInput, report.ErrNoAnalysis, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 		}},
 	} {
 		for _, kind := range c.kinds {

@@ -1,0 +1,229 @@
+package report
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"personaprobe/analysis"
+	"personaprobe/experiment"
+)
+
+const (
+	fullFile     = "full_analysis.json"
+	cosineFile   = "cosine_analysis.json"
+	compiledFile = "compiled_analysis.json"
+	manifestFile = "manifest.json"
+
+	anchorPrefix = "anchor_"
+)
+
+// studyLayer is shown by default: the original study named it before looking at others.
+const studyLayer = 15
+
+// ErrNoAnalysis marks a directory without a full_analysis.json that can be read.
+var ErrNoAnalysis = errors.New("no analysis to report")
+
+// load reads a directory that was analysed.
+func load(ctx context.Context, dir string, opts Options) (*study, error) {
+	full, err := readFull(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &study{dir: dir, full: full, sources: full.Sources, categories: full.Categories}
+	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
+		if s.results, err = experiment.LoadResults(dir); err != nil {
+			s.notes = append(s.notes, "The run itself cannot be read, so its manifest and counters are not shown: "+err.Error()+".")
+		}
+	}
+	if err := s.readLayers(opts.Layer); err != nil {
+		return nil, err
+	}
+	s.readPersonas()
+	s.readCells()
+	s.readFit()
+	s.readCosines()
+	return s, s.checkInputs(ctx)
+}
+
+func readFull(dir string) (*analysis.Full, error) {
+	full, err := analysis.ReadFull(filepath.Join(dir, fullFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: %s has no %s; run personaprobe analyze on it first", ErrNoAnalysis, dir, fullFile)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w; analyse the directory again", ErrNoAnalysis, err)
+	case len(full.Sources) == 0 || len(full.Personas) == 0:
+		return nil, fmt.Errorf("%w: %s names no sources or personas; analyse the directory again", ErrNoAnalysis, fullFile)
+	}
+	return full, nil
+}
+
+// readLayers takes the correlations and settles which layer to show.
+func (s *study) readLayers(want *int) error {
+	s.layer = -1
+	for _, layer := range s.full.Layers.All() {
+		s.layers = append(s.layers, layer.Layer)
+		point := layerPoint{layer: layer.Layer, bySource: make(map[string]estimate)}
+		point.aggregate = spearman(layer.Aggregate.Spearman, true)
+		for source, a := range layer.PerSource.All() {
+			point.bySource[source] = spearman(a.Spearman, false)
+		}
+		s.curve = append(s.curve, point)
+		if layer.Aggregate.Spearman.ClusterBootstrap.Lower != nil {
+			s.rhoInterval = "bootstrap over cells of source and category"
+		}
+	}
+	if s.rhoInterval == "" {
+		s.rhoInterval = "Bonett-Wright"
+	}
+	switch best := s.full.BestLayer; {
+	case want != nil && slices.Contains(s.layers, *want):
+		s.layer = *want
+	case want != nil:
+		return fmt.Errorf("%w of layer %d; the analysed layers are %v", ErrNoAnalysis, *want, s.layers)
+	case slices.Contains(s.layers, studyLayer):
+		s.layer = studyLayer
+	case best != nil:
+		if l, ok := s.full.Layers.Get(*best); ok {
+			s.layer, s.chosen = l.Layer, true
+		}
+	case len(s.layers) > 0:
+		s.layer = s.layers[0]
+	}
+	return nil
+}
+
+// spearman is a correlation with the interval that the report shows: the bootstrap of
+// whole cells where it is defined and wanted, else Bonett-Wright.
+func spearman(s analysis.Spearman, clustered bool) estimate {
+	e := estimate{Value: s.Coefficient, P: s.P, N: s.N, Reason: s.Reason, Interval: bounds(s.BonettWright)}
+	if b := bounds(s.ClusterBootstrap); clustered && b != nil {
+		e.Interval = b
+	}
+	return e
+}
+
+// bounds is an interval, or nil if it is undefined.
+func bounds(i analysis.Interval) *interval {
+	if i.Lower == nil || i.Upper == nil {
+		return nil
+	}
+	return &interval{*i.Lower, *i.Upper}
+}
+
+// readPersonas takes the rates. All intervals are of one kind: the bootstrap over
+// questions where every persona has one, else Wilson's.
+func (s *study) readPersonas() {
+	s.questions = true
+	for _, p := range s.full.Personas {
+		s.questions = s.questions && (p.Rate == nil || p.Question.Lower != nil)
+	}
+	s.rateInterval = s.level() + " Wilson intervals, which take completions as independent"
+	if s.questions {
+		s.rateInterval = s.level() + " bootstrap intervals over questions"
+	}
+	for row, p := range s.full.Personas {
+		if p.Rate == nil {
+			s.notes = append(s.notes, fmt.Sprintf("%s under %s has no rate and is left out.", p.ID, p.Source))
+			continue
+		}
+		out := persona{
+			ID: p.ID, Source: p.Source, Category: p.Category, Prompt: p.Prompt, Rate: *p.Rate,
+			Interval: bounds(p.Wilson), Shards: make(map[string]float64), Row: row,
+		}
+		if s.questions {
+			out.Interval = bounds(p.Question)
+		}
+		if p.Found != nil && p.Total != nil {
+			out.Found, out.Total = *p.Found, *p.Total
+		}
+		for key, rate := range p.Seeds.All() {
+			out.Shards[key] = rate.Rate
+			s.addShard(p.Source, key)
+		}
+		s.addPersona(p, out)
+	}
+}
+
+func (s *study) addPersona(p analysis.Persona, out persona) {
+	switch {
+	case !slices.Contains(s.sources, p.Source):
+		s.notes = append(s.notes, fmt.Sprintf("%s belongs to no source that was analysed (%q) and is left out.", p.ID, p.Source))
+		return
+	case p.IsAnchor():
+		out.Prompted = strings.TrimPrefix(p.ID, anchorPrefix)
+		s.anchors = append(s.anchors, out)
+		return
+	}
+	for _, layer := range s.layers {
+		c, _ := p.Cosines.Get(layerKey(layer))
+		out.Cosines = append(out.Cosines, c)
+	}
+	s.personas = append(s.personas, out)
+}
+
+func layerKey(layer int) string { return fmt.Sprintf("layer_%d", layer) }
+
+func (s *study) addShard(source, key string) {
+	name := source + "_seed" + key
+	if strings.Contains(key, "_seed") { // of one of several adapters
+		name = source + "_" + key
+	}
+	if !slices.ContainsFunc(s.shards, func(h shard) bool { return h.Name == name }) {
+		s.shards = append(s.shards, shard{name, source, key})
+	}
+}
+
+// checkInputs compares the files behind the analysis with those that are there now.
+func (s *study) checkInputs(ctx context.Context) error {
+	for _, in := range s.full.Inputs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if filepath.IsAbs(in.File) {
+			continue // an option's file, which may be gone
+		}
+		sum, err := hashFile(filepath.Join(s.dir, in.File))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			s.stale = append(s.stale, in.File+" (gone)")
+		case err != nil:
+			return fmt.Errorf("check the analysis's inputs: %w", err)
+		case sum != in.SHA256:
+			s.stale = append(s.stale, in.File)
+		}
+	}
+	return nil
+}
+
+func hashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// level is the nominal coverage of the intervals in words.
+func (s *study) level() string {
+	level := s.full.Settings.Level
+	if level == 0 {
+		level = 0.95
+	}
+	return fmt.Sprintf("%g %%", math.Round(level*1e6)/1e4)
+}
