@@ -125,7 +125,7 @@ func (a *analyst) reliability(table [][]float64, seeds int) ICC {
 	t, err := stats.NewTwoWay(table)
 	if err != nil {
 		out.Reason = a.reason(err)
-		out.CI.Reason, out.AgreementCI.Reason, out.MeanCI.Reason = out.Reason, out.Reason, out.Reason
+		out.CI.Reason, out.AgreementCI.Reason, out.MeanCI.Reason, out.OneWayCI.Reason = out.Reason, out.Reason, out.Reason, out.Reason
 		return out
 	}
 	out.MSRows, out.MSError, out.MSColumns = &t.MSRows, &t.MSError, &t.MSColumns
@@ -143,6 +143,7 @@ func (a *analyst) reliability(table [][]float64, seeds int) ICC {
 	out.ICC, out.CI = form(stats.ICC31)
 	out.Agreement, out.AgreementCI = form(stats.ICC21)
 	out.MeanICC, out.MeanCI = form(stats.ICC3K)
+	out.OneWay, out.OneWayCI = form(stats.ICC11)
 	return out
 }
 

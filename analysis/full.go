@@ -144,6 +144,8 @@ type ICC struct {
 	AgreementCI Interval `json:"icc_2_1_ci"` // McGraw and Wong 1996
 	MeanICC     *float64 `json:"icc_3_k"`    // ICC(3,k): of the mean over the seeds, which the study uses
 	MeanCI      Interval `json:"icc_3_k_ci"` // by the Spearman-Brown formula
+	OneWay      *float64 `json:"icc_1_1"`    // ICC(1,1): every persona's seeds are others
+	OneWayCI    Interval `json:"icc_1_1_ci"`
 	Reason      string   `json:"reason,omitempty"`
 }
 

@@ -48,7 +48,7 @@ func (d *dataset) loadCosines() error {
 		return err
 	}
 	if odd > 0 {
-		d.note("%s has %d NaN or infinite values, which are read as null", cosineFile, odd)
+		d.note("%s has %d values that are no finite numbers; they are read as null", cosineFile, odd)
 	}
 	if len(f.PerLayer) == 0 {
 		return fmt.Errorf("%w: %s: no layers under \"per_layer\"; want per_layer.layer_<number>.pairs", ErrInput, path)
@@ -159,7 +159,7 @@ func (d *dataset) checkCosines() {
 			}
 		}
 		if len(without) > 0 {
-			d.miss(fmt.Sprintf("cosine of %s at %s", list(without), layer.name), "%d personas are left out there", len(without))
+			d.miss(fmt.Sprintf("cosine of %s at %s", list(without), layer.name), "left out there, %d in all", len(without))
 		}
 	}
 }

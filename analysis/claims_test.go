@@ -1,0 +1,128 @@
+package analysis
+
+import (
+	"errors"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func number(v float64) *float64 { return &v }
+
+// claimsData is a folder with two layers and known numbers.
+func claimsData(t *testing.T) string {
+	t.Helper()
+	pairs := func(shift float64) []pair {
+		return []pair{
+			{"p1", "a", "x", number(0.545 + shift), number(0.25)},
+			{"p2", "a", "x", number(0.1 + shift), number(0.05)},
+			{"p3", "a", "y", number(0.3 + shift), number(0.15)},
+			{"p4", "a", "y", number(-0.2 + shift), number(1.0 / 3)},
+			{"p5", "b", "x", number(0.7 + shift), number(0.2)},
+		}
+	}
+	return cosineFolder(t, pairs(0), pairs(0.1))
+}
+
+func TestClaims(t *testing.T) {
+	f := analyse(t, claimsData(t), quick)
+	for _, c := range []struct {
+		name, file, text string
+		want             Verdict
+		difference       float64 // claimed - data
+	}{
+		{"two decimals", "c.csv", "persona_id,cosine,layer\np1,0.54,15\n", Agrees, -0.005},
+		{"either rounding of a half", "c.csv", "persona_id,cosine,layer\np1,0.55,15\n", Agrees, 0.005},
+		{"outside rounding", "c.csv", "persona_id,cosine,layer\np1,0.56,15\n", Disagrees, 0.015},
+		{"three decimals", "c.csv", "persona_id,cosine,layer\np1,0.540,15\n", Disagrees, -0.005},
+		{"decimals given", "c.csv", "persona_id,cosine,layer,decimals\np1,0.54,15,3\n", Disagrees, -0.005},
+		{"typeset minus", "c.csv", "persona_id,cosine,layer\np4,\u22120.20,layer_15\n", Agrees, 0},
+		{"other layer", "c.csv", "persona_id,cosine,layer\np1,0.645,layer_16\n", Agrees, 0},
+		{"share", "c.csv", "persona_id,leakage\np4,0.333\n", Agrees, 0.333 - 1.0/3},
+		{"percentage", "c.csv", "persona_id,leakage_pct\np4,33.3\n", Agrees, 33.3 - 100.0/3},
+		{"percent sign", "c.csv", "persona_id,leakage\np4,33.4%\n", Disagrees, 33.4 - 100.0/3},
+		{"source", "c.csv", "persona_id,source,leakage\np5,b,0.2\n", Agrees, 0},
+		{"another source", "c.csv", "persona_id,source,leakage\np5,a,0.2\n", Unavailable, 0},
+		{"nobody", "c.csv", "persona_id,leakage\nnobody,0.2\n", Unavailable, 0},
+		{"statistic", "c.json", `[{"statistic": "/by_source/a/mean", "value": 0.196}]`, Agrees, 0.196 - (0.25+0.05+0.15+1.0/3)/4},
+		{"less", "c.json", `[{"statistic": "/n_sources", "value": 3, "relation": "<"}]`, Agrees, 1},
+		{"not less", "c.json", `[{"statistic": "/n_sources", "value": 2, "relation": "<"}]`, Disagrees, 0},
+		{"at least", "c.json", `[{"statistic": "/n_sources", "value": 2, "relation": ">="}]`, Agrees, 0},
+		{"list", "c.json", `[{"statistic": "/seeds/1", "value": 137}]`, Agrees, 0},
+		{"null", "c.json", `[{"statistic": "/kendall_w/W", "value": 1}]`, Unavailable, 0},
+		{"no pointer", "c.json", `[{"statistic": "kendall_w", "value": 1}]`, Unavailable, 0},
+		{"text", "c.json", `[{"statistic": "/experiment", "value": 1}]`, Unavailable, 0},
+		{"nothing", "c.json", `{"claims": [{"statistic": "/nothing/there", "value": 1}]}`, Unavailable, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), c.file)
+			writeFile(t, path, c.text)
+			claims, err := ReadClaims(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := CheckClaims(claims, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := r.Results[0]
+			if got.Verdict != c.want {
+				t.Fatalf("%s (%s), want %s: %+v", got.Verdict, got.Reason, c.want, got)
+			}
+			switch {
+			case c.want == Unavailable:
+				if got.Reason == "" {
+					t.Error("no reason")
+				}
+			case math.Abs(*got.Difference-c.difference) > 1e-12:
+				t.Errorf("difference %v, want %v", *got.Difference, c.difference)
+			}
+		})
+	}
+}
+
+// A cosine without a layer is compared with the layer of the claims, or is unavailable
+// if the data have several.
+func TestClaimsLayer(t *testing.T) {
+	f := analyse(t, claimsData(t), quick)
+	path := filepath.Join(t.TempDir(), "c.csv")
+	writeFile(t, path, "persona_id,cosine\np1,0.645\n")
+	claims, err := ReadClaims(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for layer, want := range map[string]Verdict{"": Unavailable, "16": Agrees, "layer_15": Disagrees} {
+		claims.Layer = layer
+		r, err := CheckClaims(claims, f)
+		if err != nil || r.Results[0].Verdict != want {
+			t.Errorf("layer %q: %v, %+v; want %s", layer, err, r, want)
+		}
+	}
+	claims.Layer = "99"
+	if _, err := CheckClaims(claims, f); !errors.Is(err, ErrInput) {
+		t.Errorf("layer 99: %v", err)
+	}
+}
+
+func TestBadClaims(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, want string }{
+		"number":   {"c.csv", "persona_id,cosine\np1,high\n", "c.csv:2"},
+		"nothing":  {"c.csv", "persona_id,cosine\n", "no claims"},
+		"subject":  {"c.csv", "cosine\n0.5\n", "neither"},
+		"both":     {"c.json", `[{"persona_id": "p", "statistic": "/x", "value": 1}]`, "both"},
+		"twofold":  {"c.csv", "persona_id,cosine,published_cosine\np1,0.5,0.5\n", "both"},
+		"relation": {"c.json", `[{"statistic": "/x", "value": 1, "relation": "about"}]`, "about"},
+		"value":    {"c.json", `[{"statistic": "/x"}]`, "no value"},
+		"decimals": {"c.csv", "persona_id,cosine,decimals\np1,0.5,few\n", "few"},
+		"name":     {"c.txt", "x", ".json or .csv"},
+		"json":     {"c.json", "[\noops]", "c.json:2"},
+		"object":   {"c.json", `{"figures": []}`, "rows"},
+	} {
+		path := filepath.Join(t.TempDir(), c.file)
+		writeFile(t, path, c.text)
+		if _, err := ReadClaims(path); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want an ErrInput with %q", name, err, c.want)
+		}
+	}
+}
