@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	llama "personaprobe/cgo"
+	"personaprobe/cgo/cudalib"
+	"personaprobe/cgo/native"
 	"personaprobe/lora"
 	"personaprobe/models"
 )
@@ -19,7 +21,8 @@ type Engine struct {
 	opts      Options
 	files     Files
 	info      llama.ModelInfo
-	model     *llama.Model
+	model     *llama.Model // on the native path its tokenizer alone
+	native    *nativeModel // nil: llama.cpp computes
 	adapters  map[string]*llama.Adapter
 	tokenizer *Tokenizer
 	lanes     []*lane // empty until Reserve
@@ -58,24 +61,80 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 			_ = e.Close() // the first error is the one to tell
 		}
 	}()
-	layers := -1
-	if opts.CPU {
-		layers = 0
-	}
-	if e.model, err = llama.OpenModel(files.Model, llama.ModelOptions{GPULayers: layers}); err != nil {
+	if err := e.openModel(ctx, &opts); err != nil {
 		return nil, err
 	}
-	e.info = e.model.Info()
-	e.opts = opts.withDefaults(e.info.Context, !opts.CPU && hasGPU())
 	if e.tokenizer, err = newTokenizer(e.model); err != nil {
 		return nil, fmt.Errorf("%s: %w", files.Model, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Adapters)) {
+		if e.native != nil {
+			break // they are merged when they are used
+		}
 		if e.adapters[name], err = e.model.OpenAdapter(files.Adapters[name]); err != nil {
 			return nil, fmt.Errorf("adapter %s: %w", name, err)
 		}
 	}
 	return e, nil
+}
+
+// openModel loads the model to the native path if that is wanted and covers it, else
+// to llama.cpp.
+func (e *Engine) openModel(ctx context.Context, opts *Options) error {
+	err := e.openNative(ctx, opts)
+	if e.native != nil || err != nil {
+		return err
+	}
+	if err := opts.checkContexts(); err != nil {
+		return err
+	}
+	layers := -1
+	if opts.CPU {
+		layers = 0
+	}
+	if e.model, err = llama.OpenModel(e.files.Model, llama.ModelOptions{GPULayers: layers}); err != nil {
+		return err
+	}
+	e.info = e.model.Info()
+	e.opts = opts.withDefaults(e.info.Context, !opts.CPU && hasGPU())
+	return nil
+}
+
+// openNative leaves e.native nil where llama.cpp is to be used, and says why in the
+// log if a GPU could have served.
+func (e *Engine) openNative(ctx context.Context, opts *Options) error {
+	if opts.CPU || opts.Backend == BackendLlama {
+		return nil
+	}
+	m, err := openNative(ctx, e.files, func(done, total int64) {
+		if opts.Progress != nil {
+			opts.Progress("loading the model", done, total)
+		}
+	})
+	switch {
+	case err == nil:
+	case opts.Backend == BackendNative || ctx.Err() != nil:
+		return err
+	case errors.Is(err, cudalib.ErrAbsent) || errors.Is(err, cudalib.ErrNoCgo):
+		return nil
+	default:
+		slog.Warn("llama.cpp computes instead of the native decoder", "reason", err)
+		return nil
+	}
+	e.native = m
+	if e.model, err = llama.OpenModel(e.files.Model, llama.ModelOptions{VocabOnly: true}); err != nil {
+		return err
+	}
+	e.info = m.info(e.model.Info())
+	e.opts = opts.withDefaults(e.info.Context, true)
+	e.opts.Contexts = 1
+	if opts.Slots == 0 {
+		e.opts.Slots = m.fitting(nativeRows, e.opts.Context, m.left())
+	}
+	if e.opts.Slots == 0 {
+		return fmt.Errorf("%w: not one sequence of %d tokens fits beside the weights", native.ErrMemory, e.opts.Context)
+	}
+	return nil
 }
 
 // resolve turns directories into GGUF files and checks adapters against the
@@ -133,7 +192,11 @@ func (e *Engine) reserve(slots, context int) error {
 	if context != 0 {
 		o.Context = context
 	}
-	if err := o.Validate(); err != nil {
+	err := o.Validate()
+	if err == nil && e.native == nil {
+		err = o.checkContexts()
+	}
+	if err != nil {
 		return err
 	}
 	if trained := e.info.Context; trained > 0 && o.Context > trained {
@@ -244,6 +307,9 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.closeLanes()
+	if e.native != nil {
+		e.native.close()
+	}
 	for _, a := range e.adapters {
 		if a != nil {
 			_ = a.Close()
@@ -257,6 +323,9 @@ func (e *Engine) Close() error {
 
 // Device says what computes, as far as it bears on the bytes.
 func (e *Engine) Device() string {
+	if e.native != nil {
+		return e.native.device.Name
+	}
 	if !e.opts.CPU {
 		for _, d := range llama.Devices() {
 			if d.Type == gpuType {
@@ -269,6 +338,9 @@ func (e *Engine) Device() string {
 
 // GPUs is how many of them the model is on: llama.cpp spreads it over all there are.
 func (e *Engine) GPUs() int {
+	if e.native != nil {
+		return 1
+	}
 	n := 0
 	for _, d := range llama.Devices() {
 		if !e.opts.CPU && d.Type == gpuType {
@@ -289,9 +361,18 @@ const cpuLevel = "x86-64-v3"
 
 // Settings are the choices of the engine that bear on the bytes, for a manifest.
 func (e *Engine) Settings() map[string]string {
+	if e.native != nil {
+		return e.native.settings(e.opts.Slots)
+	}
 	cache := "f16, flash attention"
 	if e.exact() {
 		cache = "f32"
 	}
 	return map[string]string{"llama.cpp": llama.Revision, "kv_cache": cache}
+}
+
+// has reports whether an adapter of that name was opened.
+func (e *Engine) has(adapter string) bool {
+	_, ok := e.files.Adapters[adapter]
+	return ok
 }

@@ -76,7 +76,7 @@ func (e *Engine) prepare(r *Request) (*job, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	if r.Adapter != "" && e.adapters[r.Adapter] == nil {
+	if r.Adapter != "" && !e.has(r.Adapter) {
 		return nil, fmt.Errorf("%w: unknown adapter %q", ErrRequest, r.Adapter)
 	}
 	prompt, err := e.prompt(r)

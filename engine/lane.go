@@ -2,9 +2,10 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
-	llama "personaprobe/cgo"
+	"personaprobe/cgo/native"
 )
 
 // lane is a context of its own with its scheduler. Lanes work side by side: on a
@@ -12,12 +13,15 @@ import (
 // spinning barriers collapse when anything else runs on the machine; beyond 256
 // sequences because a context has no more.
 type lane struct {
-	context   *llama.Context
 	scheduler *scheduler
+	close     func() error
 }
 
 func (e *Engine) newLane(rows int, end map[int32]bool) (*lane, error) {
 	o := &e.opts
+	if e.native != nil {
+		return e.newNativeLane(rows, end)
+	}
 	capacity := Capacity{Slots: max(rows, 2), Rows: rows, Context: o.Context, Chunk: o.Chunk}
 	cells := o.Context + 1 // one to spare for padding
 	c, err := e.newContext(capacity.Slots, cells, max(o.Chunk, capacity.Slots)+1, false)
@@ -25,12 +29,23 @@ func (e *Engine) newLane(rows int, end map[int32]bool) (*lane, error) {
 		return nil, err
 	}
 	stepper := newLlamaStepper(c, e.info.Vocab, capacity, e.adapters)
-	return &lane{c, newScheduler(stepper, end, e.stopped, &e.counters)}, nil
+	return &lane{newScheduler(stepper, end, e.stopped, &e.counters), c.Close}, nil
+}
+
+func (e *Engine) newNativeLane(rows int, end map[int32]bool) (*lane, error) {
+	if fits := e.native.fitting(rows, e.opts.Context, e.native.left()); fits < rows {
+		return nil, fmt.Errorf("%w: %d sequences of %d tokens; about %d fit", native.ErrMemory, rows, e.opts.Context, fits)
+	}
+	stepper, err := newNativeStepper(e.native, rows, e.opts.Context)
+	if err != nil {
+		return nil, err
+	}
+	return &lane{newScheduler(stepper, end, e.stopped, &e.counters), stepper.close}, nil
 }
 
 func (e *Engine) closeLanes() {
 	for _, l := range e.lanes {
-		_ = l.context.Close() // cannot fail
+		_ = l.close() // cannot fail
 	}
 	e.lanes = nil
 }

@@ -31,7 +31,7 @@ const LogitsTogether = llama.MaxSequences
 // compared and dropped as they come. Memory does not grow with the length of the
 // continuations beyond their cache. Results do not depend on the other items.
 func (e *Engine) Logits(ctx context.Context, items []Forced, adapter string, each func(item, token int, logits []float32) error) error {
-	if adapter != "" && e.adapters[adapter] == nil {
+	if adapter != "" && !e.has(adapter) {
 		return fmt.Errorf("%w: unknown adapter %q", ErrRequest, adapter)
 	}
 	for i, it := range items {
@@ -63,6 +63,9 @@ const logitsPerContext = 8
 // logitsInStep shares the items out to contexts that work side by side and wait for
 // each other after every token.
 func (e *Engine) logitsInStep(ctx context.Context, items []Forced, adapter string, each func(int, int, []float32) error) error {
+	if e.native != nil {
+		return e.logitsInStepNative(ctx, items, adapter, each)
+	}
 	n := min(e.opts.Contexts, (len(items)+logitsPerContext-1)/logitsPerContext)
 	var mu sync.Mutex
 	readers := make([]*logitsReader, n)

@@ -34,11 +34,24 @@ type Options struct {
 	Chunk int
 	// CPU keeps the model off the GPU.
 	CPU bool
+	// Backend says what computes on a GPU: our own decoder, llama.cpp, or, the
+	// default, our own where it covers the model.
+	Backend Backend
 	// CacheDir is where conversions go. Default: the user's cache directory.
 	CacheDir string
 	// Progress, if not nil, is told how far a conversion at Open has come.
 	Progress func(what string, done, total int64)
 }
+
+// Backend is an implementation of a model's steps.
+type Backend string
+
+// The backends.
+const (
+	BackendAuto   Backend = ""       // native where it applies, else llama.cpp
+	BackendNative Backend = "native" // our own decoder for the Qwen2 family on a GPU, or an error
+	BackendLlama  Backend = "llama"  // llama.cpp
+)
 
 // ErrOptions marks options that make no sense.
 var ErrOptions = errors.New("bad engine options")
@@ -48,10 +61,20 @@ func (o *Options) Validate() error {
 	switch {
 	case o.Model == "":
 		return fmt.Errorf("%w: no model given", ErrOptions)
-	case o.Contexts > 0 && o.Slots > 0 && (o.Slots > o.Contexts*llama.MaxSequences || o.Slots < o.Contexts):
-		return fmt.Errorf("%w: %d slots in %d contexts, each takes 1 to %d", ErrOptions, o.Slots, o.Contexts, llama.MaxSequences)
+	case o.Backend != BackendAuto && o.Backend != BackendNative && o.Backend != BackendLlama:
+		return fmt.Errorf("%w: backend %q; it is %q, %q or empty", ErrOptions, o.Backend, BackendNative, BackendLlama)
+	case o.Backend == BackendNative && o.CPU:
+		return fmt.Errorf("%w: the native decoder needs the GPU", ErrOptions)
 	case o.Slots < 0, o.Context < 0, o.Threads < 0, o.Chunk < 0, o.Contexts < 0:
 		return fmt.Errorf("%w: negative size", ErrOptions)
+	}
+	return nil
+}
+
+// checkContexts reports whether llama.cpp's contexts can have so many slots.
+func (o *Options) checkContexts() error {
+	if o.Contexts > 0 && o.Slots > 0 && (o.Slots > o.Contexts*llama.MaxSequences || o.Slots < o.Contexts) {
+		return fmt.Errorf("%w: %d slots in %d contexts, each takes 1 to %d", ErrOptions, o.Slots, o.Contexts, llama.MaxSequences)
 	}
 	return nil
 }

@@ -212,11 +212,18 @@ func (s *scheduler) admit(next func() (*job, error), emit func(result) bool) (bo
 // plan fills the step: pieces of the admitted prompts, oldest first, until
 // they make up a chunk, and a row for each sequence. Where a prompt is cut depends
 // on the prompt alone, because on some devices the cut shows in the last bits.
+//
+// While completions of computed prompts wait for rows, prompts can wait, too, until
+// they fill a chunk: a device that pads its passes would compute each alone at the
+// price of a chunk.
 func (s *scheduler) plan() {
 	st := &s.step
 	st.Chunks, st.Rows, st.Choices = st.Chunks[:0], st.Rows[:0], st.Choices[:0]
 	s.inStep = s.inStep[:0]
 	tokens := 0
+	if s.stocked() {
+		tokens = s.capacity.Chunk // none
+	}
 	for _, g := range s.groups {
 		if g.ready() || tokens >= s.capacity.Chunk {
 			continue
@@ -244,6 +251,20 @@ func (s *scheduler) plan() {
 			Draw:  seq.group.draw(seq.number, n),
 		})
 	}
+}
+
+// stocked reports whether computed prompts have completions to start, and the others
+// do not fill a chunk.
+func (s *scheduler) stocked() bool {
+	stock, pending := false, 0
+	for _, g := range s.groups {
+		if g.ready() {
+			stock = stock || g.unstarted() > 0
+		} else {
+			pending += len(g.prompt) - g.done
+		}
+	}
+	return stock && pending < s.capacity.Chunk
 }
 
 // draw names the random number of token position of completion number.

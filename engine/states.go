@@ -84,7 +84,7 @@ func (e *Engine) checkStates(readings []Reading, opts *StateOptions) error {
 			return fmt.Errorf("%w: layer %d is given twice", ErrRequest, l)
 		}
 	}
-	if opts.Adapter != "" && e.adapters[opts.Adapter] == nil {
+	if opts.Adapter != "" && !e.has(opts.Adapter) {
 		return fmt.Errorf("%w: unknown adapter %q", ErrRequest, opts.Adapter)
 	}
 	if opts.Batch < 0 {

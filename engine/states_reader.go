@@ -22,6 +22,9 @@ const (
 // readStates shares the prompts out to as many contexts as generation would
 // have, in batches of families with a prefix of the same length.
 func (e *Engine) readStates(ctx context.Context, readings []Reading, opts *StateOptions, each func(int, [][]float32) error) error {
+	if e.native != nil {
+		return e.readStatesNative(ctx, readings, opts, each)
+	}
 	if opts.Batch == 0 {
 		opts.Batch = defaultStateBatch
 	}
@@ -70,27 +73,11 @@ type stateReader struct {
 	readings []Reading
 	each     func(reading int, states [][]float32) error
 	tap      llama.Tap
-	hidden   int
 	last     bool // the last layer is wanted, which has output rows only
 	batch    llama.Batch
-	out      [][]float32 // what each gets
-	sums     []float64
 	scratch  []stateRows
+	stateJoin
 }
-
-// stateRows are states of neighbouring tokens, by layer, (tokens, hidden).
-type stateRows [][]float32
-
-// piece is a run of a reading's tokens to be computed in a sequence.
-type piece struct {
-	seq, reading int
-	from, to     int // tokens
-	lo           int // those at lo and behind are wanted
-	rows         stateRows
-}
-
-// wanted is how many of the piece's rows are.
-func (p *piece) wanted() int { return p.to - max(p.from, min(p.lo, p.to)) }
 
 func (e *Engine) newStateReader(readings []Reading, opts *StateOptions, each func(int, [][]float32) error) (*stateReader, error) {
 	longest := 0
@@ -113,11 +100,10 @@ func (e *Engine) newStateReader(readings []Reading, opts *StateOptions, each fun
 		readings: readings,
 		each:     each,
 		tap:      llama.Tap{Stop: true},
-		hidden:   e.info.Hidden,
 		last:     slices.Contains(opts.Layers, e.info.Layers-1),
-		out:      make([][]float32, len(opts.Layers)),
-		sums:     make([]float64, e.info.Hidden),
 		scratch:  make([]stateRows, sequences),
+
+		stateJoin: newStateJoin(len(opts.Layers), e.info.Hidden),
 	}
 	for i := range r.scratch {
 		r.scratch[i] = make(stateRows, len(opts.Layers))
@@ -230,41 +216,6 @@ func (r *stateReader) suffixes(ctx context.Context, sel, shared []piece) error {
 		}
 	}
 	return nil
-}
-
-// join makes a reading's states of the rows of its prefix and its own.
-func (r *stateReader) join(reading *Reading, prefix, own *piece) {
-	skip := (reading.From - prefix.lo) * r.hidden // of the prefix's rows, which another reading wanted
-	for k := range r.out {
-		before := prefix.rows[k][min(skip, len(prefix.rows[k])):]
-		switch {
-		case reading.Mean:
-			r.out[k] = r.mean(r.out[k][:0], before, own.rows[k])
-		case len(before) == 0:
-			r.out[k] = append(r.out[k][:0], own.rows[k]...)
-		default:
-			r.out[k] = append(append(r.out[k][:0], before...), own.rows[k]...)
-		}
-	}
-}
-
-// mean appends the mean of all rows. The sum goes from row to row, so that it has the
-// same bits wherever the rows are cut.
-func (r *stateReader) mean(dst []float32, parts ...[]float32) []float32 {
-	clear(r.sums)
-	n := 0
-	for _, rows := range parts {
-		for row := range slices.Chunk(rows, r.hidden) {
-			for i, x := range row {
-				r.sums[i] += float64(x)
-			}
-			n++
-		}
-	}
-	for _, s := range r.sums {
-		dst = append(dst, float32(s/float64(n)))
-	}
-	return dst
 }
 
 // compute computes pieces of one length. A single one that is longer than the batch
