@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 
 	"personaprobe/sampler"
 )
@@ -128,6 +129,7 @@ func (e *Engine) completion(r result) (Completion, error) {
 		PromptTokens: len(r.group.prompt),
 		LogProb:      r.logProb,
 		LogProbs:     r.logProbs,
+		Time:         time.Since(r.group.since),
 	}
 	text, err := e.tokenizer.Decode(r.tokens)
 	if at := firstStop(text, r.group.req.Stop); at >= 0 {

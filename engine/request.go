@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"personaprobe/sampler"
 )
@@ -14,7 +15,8 @@ type Message struct {
 }
 
 // Request asks for completions of one prompt: N for each of the Seeds. The
-// prompt is computed once, whatever their number.
+// prompt is computed once, whatever their number. Hidden states of a prompt or of a
+// completion's tokens are a call of their own, [Engine.States].
 type Request struct {
 	ID string // returned with every completion; the engine does not read it
 
@@ -41,7 +43,7 @@ const (
 	FinishLength FinishReason = "length" // MaxTokens reached
 )
 
-// Completion is one finished sample. It is a function of the prompt's token
+// Completion is one finished sample. But for Time it is a function of the prompt's token
 // ids, the adapter, the seed, the index and the sampling parameters alone: not of
 // the requests beside it, the batch size or the order.
 type Completion struct {
@@ -54,6 +56,10 @@ type Completion struct {
 	PromptTokens int          // length of the prompt
 	LogProb      float64      // sum of the drawn tokens' log-probabilities, the end-of-turn token's included
 	LogProbs     []float32    // one per token of Tokens, when the request asked for them
+
+	// Time is how long it took, from the admission of its prompt to its end. Unlike
+	// all else it depends on the neighbours and the machine.
+	Time time.Duration
 }
 
 // ErrRequest marks a request that can never be served; match it with errors.Is.

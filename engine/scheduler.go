@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"personaprobe/sampler"
 )
@@ -24,6 +25,7 @@ type group struct {
 	done    int              // prompt tokens computed
 	first   []sampler.Choice // first token of each completion, once the prompt is computed
 	started int              // completions started
+	since   time.Time        // of the admission
 }
 
 func (g *group) ready() bool    { return g.first != nil }
@@ -201,7 +203,7 @@ func (s *scheduler) admit(next func() (*job, error), emit func(result) bool) (bo
 			}
 			s.adapter, s.adapted = s.held.req.Adapter, true
 		}
-		g := &group{job: *s.held, slot: s.free.take()}
+		g := &group{job: *s.held, slot: s.free.take(), since: time.Now()}
 		s.held = nil
 		s.groups = append(s.groups, g)
 		demand += g.unstarted() - 1
