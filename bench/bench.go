@@ -6,11 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"runtime"
-	"sync"
+	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	llama "personaprobe/cgo"
 	"personaprobe/engine"
@@ -27,16 +28,22 @@ type Options struct {
 
 // Result is what one run measured.
 type Result struct {
-	Model     string  `json:"model"`
-	Device    string  `json:"device"`
-	Cores     int     `json:"cores"`
-	Slots     int     `json:"slots"`
-	Contexts  int     `json:"contexts"`
-	Threads   int     `json:"threads_per_context"`
-	Adapter   string  `json:"adapter"`
-	Bare      float64 `json:"bare_tokens_per_second"`   // full batches through the binding, no sampling
-	Engine    float64 `json:"engine_tokens_per_second"` // sampled tokens: scheduling, prompts, sampling, text included
-	Ratio     float64 `json:"ratio"`
+	Model    string  `json:"model"`
+	Device   string  `json:"device"`
+	Cores    int     `json:"cores"`
+	Slots    int     `json:"slots"`
+	Contexts int     `json:"contexts"`
+	Threads  int     `json:"threads_per_context"`
+	Adapter  string  `json:"adapter"`
+	Bare     float64 `json:"bare_tokens_per_second"`   // full batches through the binding, no sampling
+	Engine   float64 `json:"engine_tokens_per_second"` // sampled tokens: scheduling, prompts, sampling, text included
+	Ratio    float64 `json:"ratio"`
+
+	// The same per second of CPU time, which other work on the machine bears on less.
+	BareCPU   float64 `json:"bare_tokens_per_cpu_second"`
+	EngineCPU float64 `json:"engine_tokens_per_cpu_second"`
+	RatioCPU  float64 `json:"ratio_cpu"`
+
 	Occupancy float64 `json:"occupancy"`
 	Prompt    int64   `json:"prompt_tokens"`
 	Tokens    int64   `json:"tokens"`
@@ -60,62 +67,79 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	counts, took, err := generate(ctx, e, o, before)
+	used := cpuTime()
+	counts, took, err := generate(ctx, e, o)
 	if err != nil {
 		return nil, err
 	}
+	used = cpuTime() - used
 	after, err := bare(ctx, e, o)
 	if err != nil {
 		return nil, err
 	}
 	opts := e.Options()
+	tokens := float64(counts.Tokens)
 	r := &Result{
 		Model: e.Info().Description, Device: e.Device(), Cores: runtime.NumCPU(),
 		Slots: opts.Slots, Contexts: opts.Contexts, Threads: max(1, opts.Threads/opts.Contexts), Adapter: o.Adapter,
-		Bare: (before + after) / 2, Engine: float64(counts.Tokens) / took.Seconds(),
+		Bare: (before.second + after.second) / 2, Engine: tokens / took.Seconds(),
+		BareCPU: (before.cpuSecond + after.cpuSecond) / 2, EngineCPU: tokens / used.Seconds(),
 		Occupancy: counts.Occupancy(), Prompt: counts.PromptTokens, Tokens: counts.Tokens,
 	}
-	r.Ratio = r.Engine / r.Bare
+	r.Ratio, r.RatioCPU = r.Engine/r.Bare, r.EngineCPU/r.BareCPU
 	return r, nil
+}
+
+// rate is tokens per second, and per second of CPU time.
+type rate struct{ second, cpuSecond float64 }
+
+// cpuTime is what the process has used so far, on all threads.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0 // cannot fail with these arguments
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 const promptLength = 40
 
-// bare is the rate of full batches through the binding alone, in as many
-// contexts and with as many rows as the engine uses, at the engine's contexts.
-func bare(ctx context.Context, e *engine.Engine, o Options) (float64, error) {
+// bare is the rate of full batches through the binding alone, in as many contexts
+// and with as many rows as the engine uses.
+func bare(ctx context.Context, e *engine.Engine, o Options) (rate, error) {
 	opts := e.Options()
 	m, err := llama.OpenModel(e.Files().Model, llama.ModelOptions{GPULayers: gpuLayers(opts)})
 	if err != nil {
-		return 0, err
+		return rate{}, err
 	}
 	defer m.Close()
 	var adapter *llama.Adapter
 	if o.Adapter != "" {
 		if adapter, err = m.OpenAdapter(e.Files().Adapters[o.Adapter]); err != nil {
-			return 0, err
+			return rate{}, err
 		}
 		defer adapter.Close()
 	}
-	rates := make([]float64, opts.Contexts)
-	errs := make([]error, opts.Contexts)
-	var wg sync.WaitGroup
-	for i := range opts.Contexts {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			rates[i], errs[i] = bareLoop(ctx, m, adapter, opts, o)
-		}()
-	}
-	wg.Wait()
-	sum := 0.0
-	for i, r := range rates {
-		if errs[i] != nil {
-			return 0, errs[i]
+	loops := make([]*bareLoop, opts.Contexts)
+	for i := range loops {
+		if loops[i], err = newBareLoop(m, adapter, opts, o); err != nil {
+			return rate{}, err
 		}
-		sum += r
+		defer loops[i].context.Close()
 	}
-	return sum, nil
+	var wg errgroup.Group
+	start, used := time.Now(), cpuTime()
+	for _, l := range loops {
+		wg.Go(func() error { return l.run(ctx, start.Add(o.Time), o.Length) })
+	}
+	if err := wg.Wait(); err != nil {
+		return rate{}, err
+	}
+	tokens := 0.0
+	for _, l := range loops {
+		tokens += float64(l.steps * l.rows)
+	}
+	return rate{tokens / time.Since(start).Seconds(), tokens / (cpuTime() - used).Seconds()}, nil
 }
 
 func gpuLayers(o engine.Options) int {
@@ -125,71 +149,78 @@ func gpuLayers(o engine.Options) int {
 	return -1
 }
 
-// bareLoop decodes full batches in one context, rewinding every o.Length steps.
-func bareLoop(ctx context.Context, m *llama.Model, adapter *llama.Adapter, opts engine.Options, o Options) (float64, error) {
+// bareLoop decodes full batches in one context.
+type bareLoop struct {
+	context *llama.Context
+	rows    int
+	steps   int
+}
+
+// newBareLoop makes a context whose sequences all hold a prompt.
+func newBareLoop(m *llama.Model, adapter *llama.Adapter, opts engine.Options, o Options) (_ *bareLoop, err error) {
 	rows := opts.Slots / opts.Contexts
 	c, err := m.NewContext(llama.ContextOptions{
 		Sequences: max(rows, 2), Cells: opts.Context, Batch: max(rows, promptLength),
 		Threads: max(1, opts.Threads/opts.Contexts), KVType: llama.TypeF16,
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer c.Close()
+	defer func() {
+		if err != nil {
+			_ = c.Close() // cannot fail
+		}
+	}()
 	if err := c.SetAdapter(adapter, 1); err != nil {
-		return 0, err
+		return nil, err
 	}
 	var b llama.Batch
 	for i := range int32(promptLength) {
 		b.Add(100+i, i, 0, i >= promptLength-2)
 	}
 	if err := c.Decode(&b, nil); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for s := 1; s < rows; s++ {
 		if err := c.Fork(s, 0); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	steps := 0
-	start := time.Now()
-	for time.Since(start) < o.Time && ctx.Err() == nil {
-		for k := range o.Length {
+	return &bareLoop{context: c, rows: rows}, nil
+}
+
+// run decodes until the deadline, rewinding every length steps.
+func (l *bareLoop) run(ctx context.Context, deadline time.Time, length int) error {
+	var b llama.Batch
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		for k := range length {
 			b.Reset()
-			for s := range rows {
+			for s := range l.rows {
 				b.Add(int32(100+(s*7+k)%1000), int32(promptLength+k), int32(s), true)
 			}
-			if err := c.Decode(&b, nil); err != nil {
-				return 0, err
+			if err := l.context.Decode(&b, nil); err != nil {
+				return err
 			}
-			if _, err := c.Logits(); err != nil { // waits for the device
-				return 0, err
+			if _, err := l.context.Logits(); err != nil { // waits for the device
+				return err
 			}
-			steps++
+			l.steps++
 		}
-		for s := range rows {
-			if err := c.Remove(s, promptLength); err != nil {
-				return 0, err
+		for s := range l.rows {
+			if err := l.context.Remove(s, promptLength); err != nil {
+				return err
 			}
 		}
 	}
-	return float64(steps*rows) / time.Since(start).Seconds(), ctx.Err()
+	return ctx.Err()
 }
 
 // generate lets the engine serve requests like the study's, thirty completions a
-// prompt, until about o.Time has passed at the expected rate.
-func generate(ctx context.Context, e *engine.Engine, o Options, rate float64) (engine.Counts, time.Duration, error) {
-	const n = 30
-	total := max(4, int(rate*o.Time.Seconds())/(n*o.Length))
-	var requests iter.Seq[engine.Request] = func(yield func(engine.Request) bool) {
-		for i := range total {
-			r := engine.Request{Adapter: o.Adapter, N: n, Sampling: engine.DefaultSampling(), MaxTokens: o.Length}
-			for k := range promptLength {
-				r.Tokens = append(r.Tokens, int32(100+(i*31+k*7)%1500))
-			}
-			if !yield(r) {
-				return
-			}
+// prompt, without end, and counts what it does in o.Time: full batches are
+// compared with full batches.
+func generate(ctx context.Context, e *engine.Engine, o Options) (engine.Counts, time.Duration, error) {
+	requests := func(yield func(engine.Request) bool) {
+		for i := 0; yield(request(i, o)); i++ {
 		}
 	}
 	before := e.Counts()
@@ -198,8 +229,20 @@ func generate(ctx context.Context, e *engine.Engine, o Options, rate float64) (e
 		if err != nil {
 			return engine.Counts{}, 0, err
 		}
+		if time.Since(start) >= o.Time {
+			break
+		}
 	}
 	return e.Counts().Sub(before), time.Since(start), nil
+}
+
+// request is the i-th of the requests, all with different prompts.
+func request(i int, o Options) engine.Request {
+	r := engine.Request{Adapter: o.Adapter, N: 30, Sampling: engine.DefaultSampling(), MaxTokens: o.Length}
+	for k := range promptLength {
+		r.Tokens = append(r.Tokens, int32(100+(i*31+k*7)%1500))
+	}
+	return r
 }
 
 // WriteText prints the result as a table.
@@ -211,7 +254,8 @@ func (r *Result) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "model\t%s\ndevice\t%s, %d cores\nslots\t%d in %d contexts, %d threads each\nadapter\t%s\n",
 		r.Model, r.Device, r.Cores, r.Slots, r.Contexts, r.Threads, adapter)
-	fmt.Fprintf(t, "bare decode\t%.0f tok/s\nengine\t%.0f tok/s, occupancy %.1f %%\nratio\t%.3f\n",
-		r.Bare, r.Engine, 100*r.Occupancy, r.Ratio)
+	fmt.Fprintf(t, "bare decode\t%.0f tok/s, %.0f per CPU second\n", r.Bare, r.BareCPU)
+	fmt.Fprintf(t, "engine\t%.0f tok/s, %.0f per CPU second, occupancy %.1f %%\n", r.Engine, r.EngineCPU, 100*r.Occupancy)
+	fmt.Fprintf(t, "ratio\t%.3f, by CPU time %.3f\n", r.Ratio, r.RatioCPU)
 	return t.Flush()
 }
