@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := Run(context.Background(), Options{
-		Engine:  engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Slots: 16, Contexts: 1, Context: 128},
+		Engine:  engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Slots: 16, Contexts: 1, Threads: 1, Context: 128},
 		Adapter: "villain", Length: 4, Time: 300 * time.Millisecond,
 	})
 	if err != nil {

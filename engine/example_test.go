@@ -23,7 +23,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	e, err := engine.Open(ctx, engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Slots: 8, Context: 256})
+	e, err := engine.Open(ctx, engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Slots: 16, Context: 256})
 	if err != nil {
 		log.Fatal(err)
 	}
