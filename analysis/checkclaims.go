@@ -84,7 +84,7 @@ func (k *checker) check(c claim) ClaimResult {
 	var err error
 	switch c.kind {
 	case kindStatistic:
-		data, err = k.statistic(c.subject)
+		data, err = k.named(c)
 	case kindLeakage:
 		data, err = k.leakage(c)
 	default:
@@ -158,6 +158,29 @@ func (k *checker) cosine(c claim) (layer string, data float64, err error) {
 	return layer, *v, nil
 }
 
+// named finds a statistic by its JSON pointer, or by such a name as kendall_w.W, from
+// the top or inside the claim's layer.
+func (k *checker) named(c claim) (float64, error) {
+	if strings.HasPrefix(c.subject, "/") {
+		return k.statistic(c.subject)
+	}
+	pointer := "/" + strings.ReplaceAll(c.subject, ".", "/")
+	data, err := k.statistic(pointer)
+	if err == nil {
+		return data, nil
+	}
+	layer := k.layer
+	if c.layer != "" {
+		layer = c.layer
+	}
+	if key, problem := k.full.findLayer(layer); problem == nil {
+		if data, inside := k.statistic("/layers/" + key + pointer); inside == nil {
+			return data, nil
+		}
+	}
+	return 0, err
+}
+
 // statistic follows a JSON pointer (RFC 6901) into full_analysis.json.
 func (k *checker) statistic(pointer string) (float64, error) {
 	if k.tree == nil {
@@ -170,9 +193,6 @@ func (k *checker) statistic(pointer string) (float64, error) {
 			k.err = err
 			return 0, err
 		}
-	}
-	if !strings.HasPrefix(pointer, "/") {
-		return 0, fmt.Errorf("%q is no JSON pointer; want one such as /kendall_w/W", pointer)
 	}
 	at, reason := k.tree, ""
 	for _, token := range strings.Split(pointer[1:], "/") {

@@ -51,7 +51,9 @@ func TestClaims(t *testing.T) {
 		{"at least", "c.json", `[{"statistic": "/n_sources", "value": 2, "relation": ">="}]`, Agrees, 0},
 		{"list", "c.json", `[{"statistic": "/seeds/1", "value": 137}]`, Agrees, 0},
 		{"null", "c.json", `[{"statistic": "/kendall_w/W", "value": 1}]`, Unavailable, 0},
-		{"no pointer", "c.json", `[{"statistic": "kendall_w", "value": 1}]`, Unavailable, 0},
+		{"no number", "c.json", `[{"statistic": "kendall_w", "value": 1}]`, Unavailable, 0},
+		{"name", "c.json", `[{"statistic": "kendall_w.n_judges", "value": 2}]`, Agrees, 0},
+		{"name in a layer", "c.json", `[{"statistic": "aggregate.spearman.n", "layer": 16, "value": 5}]`, Agrees, 0},
 		{"text", "c.json", `[{"statistic": "/experiment", "value": 1}]`, Unavailable, 0},
 		{"nothing", "c.json", `{"claims": [{"statistic": "/nothing/there", "value": 1}]}`, Unavailable, 0},
 	} {

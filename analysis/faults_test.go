@@ -52,6 +52,18 @@ func TestFaults(t *testing.T) {
 			break_: func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "b_seed2", evalFile)) },
 		},
 		{
+			name: "end of a shard's file", design: smallDesign(), missing: "b_seed2/marker_eval.json the shard is left out, because",
+			break_: func(t *testing.T, dir string) { cut(t, filepath.Join(dir, "b_seed2", evalFile)) },
+			check: func(t *testing.T, f *Full) {
+				icc, _ := f.ICC.Get("b")
+				mustHave(t, f, "icc of b", icc.ICC)
+			},
+		},
+		{
+			name: "end of the completions", design: smallDesign(), missing: "b_seed2/raw_completions.json",
+			break_: func(t *testing.T, dir string) { cut(t, filepath.Join(dir, "b_seed2", rawFile)) },
+		},
+		{
 			name: "all shards of a source", design: smallDesign(), missing: "completions of b_x_0",
 			break_: func(t *testing.T, dir string) {
 				for k := 1; k <= 3; k++ {
@@ -76,7 +88,7 @@ func TestFaults(t *testing.T) {
 		{
 			name: "completions of another run", design: smallDesign(), note: "completions of a_x_0 do not give",
 			break_: func(t *testing.T, dir string) {
-				edit(t, filepath.Join(dir, "a_seed1", rawFile), `"no"`, `"[ZLT]"`)
+				replaceIn(t, filepath.Join(dir, "a_seed1", rawFile), `"no"`, `"[ZLT]"`)
 			},
 		},
 		{
@@ -241,8 +253,18 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// edit replaces every occurrence.
-func edit(t *testing.T, path, old, text string) {
+// cut leaves the first half of a file.
+func cut(t *testing.T, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, string(data[:len(data)/2]))
+}
+
+// replaceIn replaces every occurrence.
+func replaceIn(t *testing.T, path, old, text string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -252,11 +274,6 @@ func edit(t *testing.T, path, old, text string) {
 		t.Fatalf("%s has no %s", path, old)
 	}
 	writeFile(t, path, strings.ReplaceAll(string(data), old, text))
-}
-
-func replaceIn(t *testing.T, path, old, text string) {
-	t.Helper()
-	edit(t, path, old, text)
 }
 
 // replaceField sets a field of the first pair of cosine_analysis.json.
@@ -307,4 +324,17 @@ func TestOptionsOutOfRange(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
+}
+
+// A run directory that was damaged is read as far as it goes.
+func TestDamagedRun(t *testing.T) {
+	dir := smallDesign().write(t)
+	writeFile(t, filepath.Join(dir, manifestFile), "{}")
+	f := analyse(t, dir, quick)
+	mustMention(t, "note", "as a folder of artefacts", fmt.Sprint(f.Notes))
+	mustHave(t, f, "rho", aggregate(f).Spearman.Coefficient)
+	if strings.Contains(fmt.Sprint(f.Notes), dir) {
+		t.Errorf("a note has the path of this machine: %v", f.Notes)
+	}
+	mustBeClean(t, f)
 }

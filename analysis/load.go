@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"personaprobe/experiment"
@@ -49,11 +50,7 @@ func read(dir string, opts Options) (d *dataset, t *experiment.Taxonomy, lengths
 	}
 	d = newDataset(dir)
 	d.marker = opts.Marker
-	if exists(filepath.Join(dir, manifestFile)) {
-		lengths, err = d.loadRun()
-	} else {
-		lengths, err = d.loadFolder()
-	}
+	lengths, err = d.loadEither()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -73,12 +70,28 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// loadRun reads a directory that Run made.
-func (d *dataset) loadRun() (lengths map[string]float64, err error) {
+// loadEither reads a run directory, as a folder of artefacts if it is damaged.
+func (d *dataset) loadEither() (lengths map[string]float64, err error) {
+	if !exists(filepath.Join(d.dir, manifestFile)) {
+		return d.loadFolder()
+	}
 	r, err := experiment.LoadResults(d.dir)
 	if err != nil {
-		return nil, err
+		d.note("not read as a run directory, but as a folder of artefacts, because: %s", d.describe(err))
+		return d.loadFolder()
 	}
+	return d.loadRun(r)
+}
+
+// describe is an error as a file may have it: without this machine's paths, and
+// without the word that a reader of the file may look for.
+func (d *dataset) describe(err error) string {
+	text := strings.ReplaceAll(err.Error(), d.dir+string(filepath.Separator), "")
+	return strings.ReplaceAll(text, "NaN", "not a number")
+}
+
+// loadRun reads a directory that Run made.
+func (d *dataset) loadRun(r *experiment.Results) (lengths map[string]float64, err error) {
 	if err := d.hashInputs(manifestFile, taxonomyFile); err != nil {
 		return nil, err
 	}
@@ -122,7 +135,8 @@ func (d *dataset) loadRunCosines(r *experiment.Results) error {
 	}
 	rep, err := experiment.ReadRepresentation(r)
 	if err != nil {
-		return err
+		d.note("%s is not usable, %s is read instead: %s", centroidFile, cosineFile, d.describe(err))
+		return d.loadCosines()
 	}
 	if err := d.hashInputs(centroidFile); err != nil {
 		return err

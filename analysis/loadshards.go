@@ -36,6 +36,7 @@ func (d *dataset) scanShards() (lengths map[string]float64, err error) {
 		return nil, err
 	}
 	lengths = make(map[string]float64)
+	var broken error // the first one
 	for _, s := range shards {
 		s.evals, err = d.readEvals(s.folder)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -45,15 +46,20 @@ func (d *dataset) scanShards() (lengths map[string]float64, err error) {
 		if err == nil {
 			err = d.addShard(s)
 		}
-		if err == nil {
-			err = d.readSummary(s.folder, lengths)
-		}
 		if err != nil {
+			d.miss(s.folder+"/"+evalFile, "the shard is left out, because it cannot be read: %s", d.describe(err))
+			broken = cmp.Or(broken, err)
+			continue
+		}
+		if err := d.readSummary(s.folder, lengths); err != nil {
 			return nil, err
 		}
 		if !slices.Contains(d.seeds, s.seed) {
 			d.seeds = append(d.seeds, s.seed)
 		}
+	}
+	if len(d.shards) == 0 && broken != nil {
+		return nil, broken
 	}
 	slices.Sort(d.seeds)
 	d.checkShards()
@@ -97,14 +103,16 @@ func (d *dataset) readEvals(folder string) (experiment.Ordered[eval], error) {
 // addShard adds a shard's counts to its personas.
 func (d *dataset) addShard(s shard) error {
 	file := s.folder + "/" + evalFile
+	for id, e := range s.evals.All() {
+		if e.Found != nil && e.Total != nil && (*e.Found < 0 || *e.Total < 0 || *e.Found > *e.Total) {
+			return fmt.Errorf("%w: %s: persona %s: %d of %d completions is not a count out of a total", ErrInput, file, id, *e.Found, *e.Total)
+		}
+	}
 	d.shards = append(d.shards, s)
 	for id, e := range s.evals.All() {
 		if e.Found == nil || e.Total == nil || *e.Total == 0 {
 			d.miss(fmt.Sprintf("found and total of %s in %s", id, file), "the persona is left out of this shard")
 			continue
-		}
-		if *e.Found < 0 || *e.Total < 0 || *e.Found > *e.Total {
-			return fmt.Errorf("%w: %s: persona %s: %d of %d completions is not a count out of a total", ErrInput, file, id, *e.Found, *e.Total)
 		}
 		rate := experiment.Rate{Found: *e.Found, Total: *e.Total}
 		if e.Rate != nil && math.Abs(*e.Rate-rate.Value()) > 1e-3 {

@@ -32,7 +32,7 @@ func (d *dataset) countQuestions(ctx context.Context) error {
 		case errors.Is(err, fs.ErrNotExist):
 			d.miss(s.folder+"/"+rawFile, "no intervals that resample questions for the personas of %s", s.source)
 		case err != nil:
-			return err
+			d.miss(s.folder+"/"+rawFile, "no intervals that resample questions for the personas of %s, because it cannot be read: %s", s.source, d.describe(err))
 		default:
 			found = true
 		}

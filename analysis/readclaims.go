@@ -52,7 +52,9 @@ var relations = []string{"=", "<", "<=", ">", ">="}
 // or of a statistic,
 //
 //	statistic              its place in full_analysis.json as a JSON pointer (RFC 6901),
-//	                       such as /layers/layer_15/aggregate/spearman/rho
+//	                       such as /layers/layer_15/aggregate/spearman/rho, or with
+//	                       dots, from the top or inside the layer: kendall_w.W,
+//	                       aggregate.spearman.rho
 //	value                  the number
 //	relation               optional: =, <, <=, > or >=; "=" if not given
 //

@@ -16,8 +16,8 @@ func newCheckClaimsCommand() *cli.Command {
 		ArgsUsage: "FILE",
 		Description: `FILE is .csv or .json. A row is of a persona (persona_id; cosine or published_cosine;
 leakage, leakage_pct or published_leakage_pct; optionally source, layer, decimals) or
-of a statistic (statistic: its JSON pointer in full_analysis.json, such as
-/layers/layer_15/aggregate/spearman/rho; value; optionally relation and decimals).
+of a statistic (statistic: its place in full_analysis.json, such as kendall_w.W, or
+aggregate.spearman.rho inside the layer; value; optionally layer, relation, decimals).
 A figure agrees if the data round to it. Exits with 3 if any does not.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Aliases: []string{"d"}, Value: ".", Usage: "`PATH` of the data: a folder as for analyze, or a full_analysis.json"},
@@ -60,6 +60,9 @@ func runCheckClaims(c *cli.Context, file string) error {
 	}
 	if err := report.WriteText(c.App.Writer); err != nil {
 		return err
+	}
+	if report.Unavailable == report.Checked {
+		return fmt.Errorf("%w: %s: the data have none of the %d numbers claimed", analysis.ErrInput, file, report.Checked)
 	}
 	if report.Disagree > 0 {
 		return fmt.Errorf("%w: %s: %d of %d claims disagree with the data", analysis.ErrInput, file, report.Disagree, report.Checked)
