@@ -125,11 +125,11 @@ func (r ramp) at(v float64) color.RGBA {
 // on is black or white, whichever has the higher contrast on the background (relative
 // luminance as in WCAG 2.2).
 func on(background color.RGBA) color.RGBA {
-	white := color.RGBA{0xFF, 0xFF, 0xFF, 0xFF}
-	if contrast(background, white) >= contrast(background, ink) {
+	white, black := color.RGBA{0xFF, 0xFF, 0xFF, 0xFF}, color.RGBA{0, 0, 0, 0xFF}
+	if contrast(background, white) >= contrast(background, black) {
 		return white
 	}
-	return ink
+	return black
 }
 
 func contrast(a, b color.RGBA) float64 {
