@@ -191,7 +191,7 @@ func (p *packer) flush() error {
 // for markup.
 func writePacked(w io.Writer, id string, v any) error {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	z, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ set -eu
     echo "personaprobe contains code of the modules below, each under its own licence."
     go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/personaprobe |
         sort -u | while read -r path version dir; do
-        for file in "$dir"/LICENSE* "$dir"/LICENCE* "$dir"/COPYING* "$dir"/UNLICENSE*; do
+        for file in "$dir"/LICENSE* "$dir"/LICENCE* "$dir"/COPYING* "$dir"/UNLICENSE* "$dir"/licenses/ftl.txt; do
             [ -f "$file" ] || continue
             printf '\n%s\n%s %s: %s\n\n' "$(printf '%080d' 0 | tr 0 -)" "$path" "$version" "$(basename "$file")"
             cat "$file"
