@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"personaprobe/experiment"
 	"personaprobe/stats"
@@ -79,7 +80,7 @@ type AnchorReference struct {
 func (o Options) Validate() error {
 	b := stats.Bootstrap{Resamples: o.Resamples, Level: o.Level}
 	if err := b.Validate(); err != nil {
-		return fmt.Errorf("%w: options: %w", ErrInput, err)
+		return fmt.Errorf("%w: options: %s", ErrInput, strings.TrimSuffix(err.Error(), ": "+stats.ErrInput.Error()))
 	}
 	if o.Permutations < 0 {
 		return fmt.Errorf("%w: options: %d permutations; want a positive number, or 0 for %d", ErrInput, o.Permutations, defaultPermutations)
