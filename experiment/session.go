@@ -28,6 +28,7 @@ type SessionOptions struct {
 	Threads int    // of the CPU; 0: all cores
 	Slots   int    // completions computed together; 0: the engine's default
 	CPU     bool   // keep the model off the GPU
+	Backend engine.Backend
 	// Progress, if not nil, is told how far a conversion has come.
 	Progress func(what string, done, total int64)
 }
@@ -46,7 +47,7 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 	}
 	o := engine.Options{
 		Model: p.Model, Adapters: map[string]string{}, CacheDir: cache,
-		Slots: opts.Slots, Threads: opts.Threads, CPU: opts.CPU, Progress: opts.Progress,
+		Slots: opts.Slots, Threads: opts.Threads, CPU: opts.CPU, Backend: opts.Backend, Progress: opts.Progress,
 	}
 	var embedded tiny.Files
 	if p.Model == EmbeddedModel {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"personaprobe/bench"
+	"personaprobe/engine"
 )
 
 func newBenchCommand() *cli.Command {
@@ -21,6 +23,8 @@ func newBenchCommand() *cli.Command {
 			&cli.IntFlag{Name: "length", Value: 32, Usage: "tokens of a completion"},
 			&cli.DurationFlag{Name: "time", Value: 10 * time.Second, Usage: "about how long each measurement takes"},
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+			&cli.IntSliceFlag{Name: "rows", Usage: "with --backend native: rows of a step, comma-separated (default: 256,512)"},
+			&cli.IntFlag{Name: "mean-context", Value: 300, Usage: "with --backend native: mean length of the sequences"},
 		),
 		Action: func(c *cli.Context) error {
 			if _, err := arguments(c); err != nil {
@@ -33,6 +37,9 @@ func newBenchCommand() *cli.Command {
 			opts.Slots, opts.Contexts, opts.Context = c.Int("slots"), c.Int("contexts"), 40+c.Int("length")
 			ctx, cancel := cancelOnDrain(c.Context)
 			defer cancel()
+			if opts.Backend == engine.BackendNative {
+				return benchNative(ctx, c, opts)
+			}
 			r, err := bench.Run(ctx, bench.Options{Engine: opts, Adapter: c.String("with"), Length: c.Int("length"), Time: c.Duration("time")})
 			if err != nil {
 				return err
@@ -43,4 +50,18 @@ func newBenchCommand() *cli.Command {
 			return r.WriteText(c.App.Writer)
 		},
 	}
+}
+
+// benchNative measures the native decoder: the engine beside the step and the step's
+// products.
+func benchNative(ctx context.Context, c *cli.Context, opts engine.Options) error {
+	results, err := bench.RunNative(ctx, bench.NativeOptions{Engine: opts, Adapter: c.String("with"),
+		Rows: c.IntSlice("rows"), Context: c.Int("mean-context")})
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return writeJSON(c.App.Writer, results)
+	}
+	return bench.WriteNative(c.App.Writer, results)
 }

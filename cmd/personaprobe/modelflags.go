@@ -18,6 +18,7 @@ type ModelOptions struct {
 	Adapters []string // NAME=PATH
 	Threads  int
 	CPU      bool
+	Backend  string
 }
 
 func (o *ModelOptions) flags() []cli.Flag {
@@ -28,7 +29,17 @@ func (o *ModelOptions) flags() []cli.Flag {
 			Usage: "`NAME=PATH` of a LoRA adapter, GGUF file or PEFT directory; may be repeated"},
 		&cli.IntFlag{Name: "threads", Usage: "CPU threads (default: all cores)", Destination: &o.Threads},
 		&cli.BoolFlag{Name: "cpu", Usage: "keep the model off the GPU", Destination: &o.CPU},
+		&cli.StringFlag{Name: "backend", Value: "auto", Destination: &o.Backend,
+			Usage: "what computes on a GPU: \"native\" (our decoder for the Qwen2 family), \"llama\" (llama.cpp), or \"auto\": native where it applies"},
 	}
+}
+
+// backend is the engine's word for the flag's.
+func (o *ModelOptions) backend() engine.Backend {
+	if o.Backend == "auto" {
+		return engine.BackendAuto
+	}
+	return engine.Backend(o.Backend)
 }
 
 // adapters splits the NAME=PATH flags.
@@ -46,7 +57,8 @@ func (o *ModelOptions) adapters() (map[string][]string, error) {
 
 // engineOptions resolves the embedded model, too.
 func (o *ModelOptions) engineOptions(c *cli.Context) (engine.Options, error) {
-	opts := engine.Options{Model: o.Model, Adapters: map[string]string{}, Threads: o.Threads, CPU: o.CPU}
+	opts := engine.Options{Model: o.Model, Adapters: map[string]string{}, Threads: o.Threads, CPU: o.CPU,
+		Backend: o.backend()}
 	adapters, err := o.adapters()
 	if err != nil {
 		return opts, err

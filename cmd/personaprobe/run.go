@@ -39,7 +39,7 @@ func newRunCommand() *cli.Command {
 		&cli.Float64Flag{Name: "top-p", Value: d.TopP, Usage: "mass of the nucleus"},
 		&cli.StringFlag{Name: "marker", Value: d.Marker, Usage: "substring to count, in upper or lower case"},
 		&cli.BoolFlag{Name: "full", Usage: "20 questions x 10 completions x 3 seeds, as the original study"},
-		&cli.IntFlag{Name: "slots", Usage: "completions computed together; changes no result", Destination: &o.Slots},
+		&cli.IntFlag{Name: "slots", Usage: "completions computed together; on a CPU it changes no result", Destination: &o.Slots},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only the summary", Destination: &o.Quiet},
 	)
 	return &cli.Command{
@@ -108,7 +108,7 @@ func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 
 // resumed is the plan of the run to resume, which nothing else may change.
 func resumed(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
-	own := []string{"resume", "threads", "cpu", "slots", "quiet", "q"}
+	own := []string{"resume", "threads", "cpu", "backend", "slots", "quiet", "q"}
 	for _, name := range c.LocalFlagNames() {
 		if !slices.Contains(own, name) {
 			return experiment.Plan{}, usageError(fmt.Errorf("--resume excludes --%s: the run's plan is fixed", name))
@@ -136,7 +136,7 @@ func runRun(ctx context.Context, stdout, stderr io.Writer, plan experiment.Plan,
 	p := newProgress(stderr, o.Quiet)
 	defer p.close()
 	s, err := experiment.Open(ctx, plan, experiment.SessionOptions{
-		Build: version, Threads: o.Threads, Slots: o.Slots, CPU: o.CPU, Progress: p.conversion,
+		Build: version, Threads: o.Threads, Slots: o.Slots, CPU: o.CPU, Backend: o.backend(), Progress: p.conversion,
 	})
 	if err != nil {
 		return err
