@@ -66,6 +66,9 @@ func (m *Model) NewDecoder(z Sizes) (*Decoder, error) {
 // Sizes are what the decoder was made with.
 func (d *Decoder) Sizes() Sizes { return d.sizes }
 
+// Model is what the decoder computes.
+func (d *Decoder) Model() *Model { return d.m }
+
 // Close frees the decoder.
 func (d *Decoder) Close() {
 	if d.d != nil {

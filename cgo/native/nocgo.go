@@ -75,6 +75,9 @@ func (*Model) NewDecoder(Sizes) (*Decoder, error) { return nil, cudalib.ErrNoCgo
 // Sizes are zero.
 func (*Decoder) Sizes() Sizes { return Sizes{} }
 
+// Model is nil.
+func (*Decoder) Model() *Model { return nil }
+
 // Close does nothing.
 func (*Decoder) Close() {}
 
