@@ -17,6 +17,9 @@ type CosineAnalysis struct {
 	PerLayer  Ordered[LayerResult] `json:"per_layer"`          // "layer_<L>", in the plan's order
 	BestLayer *int                 `json:"best_layer"`         // of the largest aggregate rho; null if none is defined
 	BestRho   *float64             `json:"best_aggregate_rho"` // its rho
+
+	// Adapted is there when the run has adapted-model centroids.
+	Adapted *AdaptedAnalysis `json:"adapted,omitempty"`
 }
 
 // CosineMetadata says what the analysis is of.
@@ -84,13 +87,17 @@ func AnalyseCosines(r *Results, rep *Representation, now time.Time) (*CosineAnal
 		if err != nil {
 			return nil, fmt.Errorf("layer %d: %w", layer, err)
 		}
-		out.PerLayer.Set(fmt.Sprintf("layer_%d", layer), result)
+		out.PerLayer.Set(layerKey(layer), result)
 		if rho := result.Aggregate.Rho; rho != nil && (out.BestRho == nil || *rho > *out.BestRho) {
 			out.BestLayer, out.BestRho = &rep.Layers[k], rho
 		}
 	}
-	return out, nil
+	var err error
+	out.Adapted, err = analyseAdapted(r, rep, pairs)
+	return out, err
 }
+
+func layerKey(layer int) string { return fmt.Sprintf("layer_%d", layer) }
 
 // leakagePairs are the bystanders of all sources with a finished shard, without
 // cosines.
@@ -152,9 +159,12 @@ func analyseLayer(s *Study, centred *hidden.Centroids, leakage []Pair) (LayerRes
 
 // correlate is Spearman's rho over the pairs that are in the group and have a cosine.
 func correlate(pairs []Pair, in func(Pair) bool) (SpearmanResult, error) {
-	cosines, leakage := columns(pairs, in)
-	out := SpearmanResult{N: len(cosines)}
-	c, err := stats.Spearman(cosines, leakage)
+	return spearman(columns(pairs, in))
+}
+
+func spearman(x, y []float64) (SpearmanResult, error) {
+	out := SpearmanResult{N: len(x)}
+	c, err := stats.Spearman(x, y)
 	switch {
 	case errors.Is(err, stats.ErrUndefined):
 		out.Reason = strings.TrimSuffix(err.Error(), ": "+stats.ErrUndefined.Error())

@@ -125,6 +125,17 @@ func (m *fakeModel) state(prompt []engine.Message, layer int) []float32 {
 	return state
 }
 
+// stateWith is a hidden state with an adapter, which moves every persona its own way.
+func (m *fakeModel) stateWith(adapter string, prompt []engine.Message, layer int) []float32 {
+	state := m.state(prompt, layer)
+	if adapter != "" {
+		for i := range state {
+			state[i] += float32(float64(hash(adapter, prompt[0].Content, layer, i)%2001)/2000 - 0.5)
+		}
+	}
+	return state
+}
+
 func (m *fakeModel) LastStates(ctx context.Context, adapter string, prompts [][]engine.Message, layers []int,
 	each func(prompt int, states [][]float32) error) error {
 	order := rand.New(rand.NewPCG(m.shuffle, 2)).Perm(len(prompts))
@@ -134,7 +145,7 @@ func (m *fakeModel) LastStates(ctx context.Context, adapter string, prompts [][]
 		}
 		states := make([][]float32, len(layers))
 		for k, l := range layers {
-			states[k] = m.state(prompts[p], l)
+			states[k] = m.stateWith(adapter, prompts[p], l)
 		}
 		if err := each(p, states); err != nil {
 			return err

@@ -49,6 +49,10 @@ type Plan struct {
 
 	Layers []int `yaml:"layers" json:"layers"` // 0-based decoder layers whose output is read; empty: no cosines
 
+	// AdaptedCentroids also reads each source's adapter as its own personas. It may be
+	// added to a run that is there: nothing else depends on it.
+	AdaptedCentroids bool `yaml:"adapted_centroids" json:"adapted_centroids"`
+
 	Temperature float64 `yaml:"temperature" json:"temperature"` // 0 is greedy
 	TopP        float64 `yaml:"top_p" json:"top_p"`             // in (0, 1]
 	MaxTokens   int     `yaml:"max_tokens" json:"max_tokens"`   // new tokens of a completion at most
@@ -109,6 +113,9 @@ func (p Plan) problems() problems {
 		if l < 0 {
 			out.add("layers", "layer %d: layers count from 0", l)
 		}
+	}
+	if p.AdaptedCentroids && len(p.Layers) == 0 {
+		out.add("adapted_centroids", "there are no layers to read")
 	}
 	p.checkSampling(&out)
 	if strings.TrimSpace(p.Marker) == "" || !utf8.ValidString(p.Marker) {

@@ -110,6 +110,11 @@ func (r *runner) run(ctx context.Context) (*Summary, error) {
 			return nil, err
 		}
 	}
+	if r.study.Plan.AdaptedCentroids {
+		if err := r.adaptedCentroids(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.generateAll(ctx); err != nil {
 		return nil, err
 	}

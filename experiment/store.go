@@ -46,10 +46,14 @@ func (s *store) prepare(in Inputs, now time.Time) error {
 	if err := sweep(s.disk, s.dir); err != nil {
 		return fmt.Errorf("clean run directory: %w", err)
 	}
+	folders := []string{adaptedFolder}
 	for _, shard := range s.study.Shards() {
-		folder := filepath.Join(s.dir, shard.Name())
+		folders = append(folders, shard.Name())
+	}
+	for _, name := range folders {
+		folder := filepath.Join(s.dir, name)
 		if _, err := os.Stat(folder); err != nil {
-			continue // made when the shard begins
+			continue // made when it begins
 		}
 		if err := sweep(s.disk, folder); err != nil {
 			return fmt.Errorf("clean run directory: %w", err)

@@ -40,6 +40,9 @@ func Summarise(r *Results, cosines *CosineAnalysis) *Summary {
 	}
 	if cosines != nil {
 		s.Files = append(s.Files, cosineFile, centroidsFile)
+		if cosines.Adapted != nil {
+			s.Files = append(s.Files, adaptedFolder+"/")
+		}
 	}
 	for _, source := range r.Study.Sources() {
 		counts, shards := r.Counts(source)

@@ -16,6 +16,7 @@ func (s *Summary) WriteText(w io.Writer) error {
 	s.writeLeakage(&b)
 	s.writeAnchors(&b)
 	s.writeCorrelations(&b)
+	s.writeAdapted(&b)
 	s.writeRun(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -86,6 +87,25 @@ func (s *Summary) writeCorrelations(b *strings.Builder) {
 			row = append(row, number(c.Rho, "%.3f"))
 		}
 		t.rows = append(t.rows, row)
+	}
+	t.write(b)
+}
+
+// writeAdapted has a row per layer: both models' correlations, over the same pairs.
+func (s *Summary) writeAdapted(b *strings.Builder) {
+	if s.Cosines == nil || s.Cosines.Adapted == nil {
+		return
+	}
+	t := table{
+		title: "Adapted models: Spearman correlation of cosine and leakage, cosines among each source's own personas",
+		head:  []string{"layer", "adapted", "base", "adapted with base", "mean shift of cosine", "n"}, width: textWidth,
+	}
+	for i, layer := range s.Cosines.Metadata.Layers {
+		c := s.Cosines.Adapted.PerLayer[i].value.Aggregate
+		t.rows = append(t.rows, []string{
+			fmt.Sprint(layer), number(c.Adapted.Rho, "%.3f"), number(c.Base.Rho, "%.3f"),
+			number(c.Agreement.Rho, "%.3f"), number(c.MeanShift, "%+.3f"), fmt.Sprint(c.Adapted.N),
+		})
 	}
 	t.write(b)
 }

@@ -210,6 +210,22 @@ func (c *Centroids) Index(name string) (int, error) {
 	return 0, fmt.Errorf("no centroid is called %q", name)
 }
 
+// Rows are the rows called names, in this order.
+func (c *Centroids) Rows(names ...string) (*Centroids, error) {
+	if err := checkNames(names); err != nil {
+		return nil, err
+	}
+	out := &Centroids{names: slices.Clone(names), width: c.width}
+	for _, name := range names {
+		i, err := c.Index(name)
+		if err != nil {
+			return nil, err
+		}
+		out.data = append(out.data, c.Row(i)...)
+	}
+	return out, nil
+}
+
 // Centring says what is subtracted from every row before cosines are taken: one of
 // the two constants, or [CentreOn] a row.
 type Centring string

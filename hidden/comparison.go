@@ -107,22 +107,28 @@ type Leakage struct {
 }
 
 // WithLeakage keeps the pairs of which the leakage is known, in its order, and
-// correlates every measure with it: over all pairs, and target by target. It is an
-// error, wrapping ErrInput, if a persona or source is in no pair.
+// correlates every measure with it: over all pairs, and target by target. Leakage
+// between groups that were not compared is left out; one that concerns an unknown
+// group is an error that wraps ErrInput.
 func (c *Comparison) WithLeakage(leakage []Leakage) (*Comparison, error) {
-	find := make(map[[2]string]*Pair, len(c.Pairs))
+	find := make(map[[2]string]*Pair, 2*len(c.Pairs))
+	known := map[string]bool{}
 	for i := range c.Pairs {
 		p := &c.Pairs[i]
-		find[[2]string{p.Row, p.Target}] = p
+		find[[2]string{p.Row, p.Target}], find[[2]string{p.Target, p.Row}] = p, p
+		known[p.Row], known[p.Target] = true, true
 	}
 	out := &Comparison{Measures: c.Measures}
 	var targets []string
 	for _, l := range leakage {
+		for _, name := range []string{l.Persona, l.Source} {
+			if !known[name] {
+				return nil, fmt.Errorf("%w: leakage is given of %s to %s, but no group is called %q", ErrInput, l.Source, l.Persona, name)
+			}
+		}
 		p := find[[2]string{l.Persona, l.Source}]
 		if p == nil {
-			if p = find[[2]string{l.Source, l.Persona}]; p == nil {
-				return nil, fmt.Errorf("%w: the leakage of %s to %s is given, but they are not compared", ErrInput, l.Source, l.Persona)
-			}
+			continue
 		}
 		out.Pairs = append(out.Pairs, Pair{Row: l.Persona, Target: l.Source, Values: p.Values, Leakage: &l.Rate})
 		if !slices.Contains(targets, l.Source) {

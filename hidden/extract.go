@@ -11,9 +11,28 @@ import (
 	"personaprobe/internal/dirlock"
 )
 
-// ErrInterrupted marks a job that was stopped; it also matches the context's error.
-// The same call goes on where it stopped.
+// ErrInterrupted marks a job that was stopped. Nothing complete is lost.
 var ErrInterrupted = errors.New("extraction interrupted")
+
+// InterruptedError says how far a job came; it matches ErrInterrupted and the
+// context's error.
+type InterruptedError struct {
+	Dir         string
+	Phase       Phase
+	Done, Total int   // prompts of the phase
+	Cause       error // the context's error
+}
+
+func (e *InterruptedError) Error() string {
+	return fmt.Sprintf("stopped while %s, with %d of %d prompts kept in %s; run the same command again to go on from there",
+		e.Phase, e.Done, e.Total, e.Dir)
+}
+
+// Is makes every InterruptedError match ErrInterrupted.
+func (e *InterruptedError) Is(target error) bool { return target == ErrInterrupted }
+
+// Unwrap gives the context's error.
+func (e *InterruptedError) Unwrap() error { return e.Cause }
 
 // Extract reads the hidden states of prompts and writes them to the directory dir,
 // which is made if need be:
@@ -146,8 +165,7 @@ func (x *extraction) stopped(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("%w with %d of %d prompts done (%s); the same command goes on from there: %w",
-		ErrInterrupted, x.progress.Prompts, x.survey.prompts, x.progress.Phase, ctx.Err())
+	return &InterruptedError{x.dir, x.progress.Phase, x.progress.Prompts, x.survey.prompts, ctx.Err()}
 }
 
 // report tells how far the phase has come, with done more prompts than are durable.

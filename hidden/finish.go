@@ -96,7 +96,7 @@ func (x *extraction) writeSafetensors() error {
 	if _, err := os.Stat(filepath.Join(x.dir, statesName)); err == nil {
 		return nil
 	}
-	metadata, err := x.job.metadata()
+	metadata, err := x.job.Metadata()
 	if err != nil {
 		return err
 	}
@@ -116,9 +116,9 @@ func (x *extraction) writeSafetensors() error {
 	return safetensors.Write(filepath.Join(x.dir, statesName), arrays, metadata)
 }
 
-// metadata is the job as the flat strings that safetensors allow: lists and objects
+// Metadata is the job as the flat strings that safetensors allow: lists and objects
 // as JSON.
-func (j *Job) metadata() (map[string]string, error) {
+func (j *Job) Metadata() (map[string]string, error) {
 	fields, err := j.fields()
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 
 // ErrInput marks a job that cannot be done as it is described: a layer that the model
 // does not have, an empty prompt, a label that is missing. Nothing has been computed.
-var ErrInput = errors.New("bad hidden-state job")
+var ErrInput = errors.New("bad input")
 
 // ParseLayers reads a list of decoder layers for a model that has n of them: numbers
 // and ranges with commas between ("10,15,20,25", "0-27", "0-3,27"), or "all". The

@@ -11,6 +11,7 @@ import (
 	llama "personaprobe/cgo"
 	"personaprobe/engine"
 	"personaprobe/experiment"
+	"personaprobe/hidden"
 	"personaprobe/lora"
 	"personaprobe/models"
 	"personaprobe/report"
@@ -46,12 +47,13 @@ func exitCode(err error) int {
 		kinds []error
 	}{
 		{exitUsage, []error{errUsage}},
-		{exitInterrupted, []error{experiment.ErrInterrupted, context.Canceled}},
-		{exitResources, []error{llama.ErrMemory, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
-		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir}},
+		{exitInterrupted, []error{experiment.ErrInterrupted, hidden.ErrInterrupted, context.Canceled}},
+		{exitResources, []error{llama.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
+		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest, engine.ErrOptions,
-			experiment.ErrInput, analysis.ErrInput, report.ErrNoAnalysis, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+			experiment.ErrInput, analysis.ErrInput, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis,
+			fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 		}},
 	} {
 		for _, kind := range c.kinds {

@@ -12,6 +12,8 @@ import (
 	"os"
 
 	"github.com/urfave/cli/v2"
+
+	"personaprobe/hidden"
 )
 
 // version is set by the Makefile.
@@ -32,7 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	code := exitCode(err)
-	if code == exitInterrupted && errors.Is(err, context.Canceled) {
+	if code == exitInterrupted && errors.Is(err, context.Canceled) && !errors.Is(err, hidden.ErrInterrupted) {
 		err = errors.New("stopped")
 	}
 	if logsJSON() {
@@ -55,8 +57,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
    0    success
    1    something failed that has no code of its own
    2    wrong flags or arguments
-   3    bad input: a file, plan, prompt or model that cannot be used
-   4    the run directory is in use, belongs to another plan, or is not writable
+   3    bad input: a file, plan, prompt, layer or model that cannot be used
+   4    the run or output directory is in use, belongs to another job, or is not writable
    5    not enough memory or disk space
    130  interrupted; the same command goes on where it stopped`,
 		HideVersion:          true,
@@ -68,6 +70,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			newPersonasCommand(),
 			newReportCommand(),
 			newGenerateCommand(),
+			newHiddenCommand(),
 			newModelCommand(),
 			newLoraCommand(),
 			newAnalyzeCommand(),

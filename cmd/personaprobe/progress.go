@@ -69,6 +69,23 @@ func (p *progress) conversion(what string, done, total int64) {
 	}
 }
 
+// count reports work on a number of things; total is 0 while it is not known.
+func (p *progress) count(what string, done, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text := fmt.Sprintf("%d of %d", done, total)
+	if total == 0 {
+		text = fmt.Sprint(done)
+	}
+	switch {
+	case p.quiet:
+	case p.bars != nil:
+		p.bars.show(what, int64(total)).set(int64(done), text)
+	case p.due(what):
+		p.line(what+": "+text, "phase", what, "done", done, "total", total)
+	}
+}
+
 // bytes is conversion with its first argument given.
 func (p *progress) bytes(what string) func(done, total int64) {
 	return func(done, total int64) { p.conversion(what, done, total) }
