@@ -75,15 +75,17 @@ func (f *Full) writePartial(b *strings.Builder) {
 	if f.BestLayer == nil {
 		return
 	}
+	var names []string
+	for name := range f.Covariates.All() {
+		names = append(names, name)
+	}
+	all := strings.Join(names, "+")
 	l, _ := f.Layers.Get(*f.BestLayer)
-	if len(l.Aggregate.Partial) == 0 {
+	c, ok := l.Aggregate.Partial.Get(all)
+	if !ok {
 		return
 	}
-	var last string
-	var c Correlation
-	for last, c = range l.Aggregate.Partial.All() { //nolint:revive // the last one has all covariates
-	}
-	fmt.Fprintf(b, "%s with %s held fixed: rho %s, p %s, n %d\n", *f.BestLayer, last, scaled(c.Coefficient, 1, "%.3f"), scaled(c.P, 1, "%.2g"), c.N)
+	fmt.Fprintf(b, "%s with %s held fixed: rho %s, p %s, n %d\n", *f.BestLayer, all, scaled(c.Coefficient, 1, "%.3f"), scaled(c.P, 1, "%.2g"), c.N)
 }
 
 func (f *Full) writeFacts(b *strings.Builder) {

@@ -32,7 +32,7 @@ func (m *message) text(field protowire.Number, v string) {
 
 func (m *message) number(field protowire.Number, v int64) {
 	if v != 0 {
-		*m = protowire.AppendVarint(protowire.AppendTag(*m, field, protowire.VarintType), uint64(v)) //nolint:gosec // two's complement is the encoding
+		*m = protowire.AppendVarint(protowire.AppendTag(*m, field, protowire.VarintType), uint64(v))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -122,12 +123,13 @@ func shardLog(r *experiment.Results, s experiment.ShardResult, run Run, files []
 		return nil, err
 	}
 	seconds := int64(s.Summary.WallMinutes * 60)
-	summary, err := items(1, append(values, item{"_wandb", map[string]any{"runtime": seconds}}))
+	summary, err := items(1, slices.Concat(values, []item{{"_wandb", map[string]any{"runtime": seconds}}}))
 	if err != nil {
 		return nil, err
 	}
-	history, err := historyRecord(append(values, item{"_step", 0}, item{"_runtime", s.Summary.WallMinutes * 60},
-		item{"_timestamp", float64(start.Unix() + seconds)}))
+	history, err := historyRecord(slices.Concat(values, []item{
+		{"_step", 0}, {"_runtime", s.Summary.WallMinutes * 60}, {"_timestamp", start.Unix() + seconds},
+	}))
 	if err != nil {
 		return nil, err
 	}
