@@ -289,9 +289,9 @@ while True:
 print(json.dumps(out, sort_keys=True))
 `
 
-// TestPythonReader reads a run with wandb's own reader. PERSONAPROBE_PYTHON names a
-// Python that has wandb, if python3 has not.
-func TestPythonReader(t *testing.T) {
+// pythonWithWandb is python3, or the Python that PERSONAPROBE_PYTHON names.
+func pythonWithWandb(t *testing.T) string {
+	t.Helper()
 	python := os.Getenv("PERSONAPROBE_PYTHON")
 	if python == "" {
 		python = "python3"
@@ -299,6 +299,13 @@ func TestPythonReader(t *testing.T) {
 	if exec.Command(python, "-c", "import wandb").Run() != nil {
 		t.Skip("needs Python with wandb: none is installed")
 	}
+	return python
+}
+
+// TestPythonReader reads a run with wandb's own reader, which older versions of wandb
+// have in Python.
+func TestPythonReader(t *testing.T) {
+	python := pythonWithWandb(t)
 	run := write(t)
 	cmd := exec.Command(python, "-c", pythonReader, filepath.Join(run.Dir, "run-"+run.ID+".wandb"))
 	cmd.Stderr = os.Stderr
