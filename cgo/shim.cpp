@@ -10,22 +10,7 @@
 #include <string>
 #include <vector>
 
-// Two things need llama.cpp's private members: the context's scheduler has to be
-// freed before its backends (pp_context_free), and a fork should copy the cells
-// in use only (copy_used_cells). Standard headers come first, unchanged.
-#include <algorithm>
-#include <array>
-#include <functional>
-#include <limits>
-#include <map>
-#include <memory>
-#include <set>
-#include <sstream>
-#include <unordered_map>
-#define private public
-#include "llama-context.h"
-#include "llama-kv-cache.h"
-#undef private
+#include "internals.h"
 
 // goLlamaLog is exported by log.go.
 extern "C" void goLlamaLog(int level, char * text);
@@ -271,6 +256,32 @@ int pp_context_tap(pp_context * c, const char ** names, int n, bool stop) {
     }
 }
 
+llama_batch make_batch(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
+                       const int8_t * output) {
+    for (int i = 0; i < n; i++) {
+        c->seq_id[i] = const_cast<int32_t *>(seq + i);
+    }
+    llama_batch b = {};
+    b.n_tokens    = n;
+    b.token       = const_cast<int32_t *>(tokens);
+    b.pos         = const_cast<int32_t *>(pos);
+    b.n_seq_id    = c->n_seq_id.data();
+    b.seq_id      = c->seq_id.data();
+    b.logits      = const_cast<int8_t *>(output);
+    return b;
+}
+
+int decode_code(int status) {
+    switch (status) {
+        case 0:  return PP_OK;
+        case 1:  return PP_NO_SLOT;
+        case 2:  return PP_ABORTED;
+        case -1: return PP_BATCH;
+        case -2: return PP_MEMORY;
+        default: return PP_COMPUTE;
+    }
+}
+
 int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
               const int8_t * output, int n_rows, const int32_t * rows, float * dst) {
     if (n < 1 || (size_t) n > c->seq_id.size()) {
@@ -284,18 +295,8 @@ int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos
     t.dst      = dst;
     t.seen     = 0;
     t.error    = PP_OK;
-    t.n_outputs = 0;
-    for (int i = 0; i < n; i++) {
-        c->seq_id[i] = const_cast<int32_t *>(seq + i);
-        t.n_outputs += output[i] != 0;
-    }
-    llama_batch b = {};
-    b.n_tokens    = n;
-    b.token       = const_cast<int32_t *>(tokens);
-    b.pos         = const_cast<int32_t *>(pos);
-    b.n_seq_id    = c->n_seq_id.data();
-    b.seq_id      = c->seq_id.data();
-    b.logits      = const_cast<int8_t *>(output);
+    t.n_outputs = (int) std::count_if(output, output + n, [](int8_t o) { return o != 0; });
+    const llama_batch b = make_batch(c, n, tokens, pos, seq, output);
     int status;
     try {
         status = llama_decode(c->ctx, b);
@@ -304,13 +305,8 @@ int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos
     } catch (...) {
         return PP_EXCEPTION;
     }
-    switch (status) {
-        case 0:  break;
-        case 1:  return PP_NO_SLOT;
-        case 2:  return PP_ABORTED;
-        case -1: return PP_BATCH;
-        case -2: return PP_MEMORY;
-        default: return PP_COMPUTE;
+    if (status != 0) {
+        return decode_code(status);
     }
     if (t.error == PP_OK && t.seen < t.names.size()) {
         return PP_NO_TENSOR;

@@ -80,6 +80,39 @@ int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos
 // in the order of the batch; valid until the next decode.
 const float * pp_logits(pp_context * c);
 
+// pp_device_logits are the logits of a pp_decode_device, (n_outputs, n_vocab) floats.
+typedef struct {
+    const void * at;       // where they are: an address of the device, or of the host
+    bool         on_host;  //
+} pp_device_logits;
+
+// pp_decode_device is pp_decode without taps that leaves the logits where they were
+// computed; they stay until the next decode. rows[k] becomes the row of the k-th output
+// of the batch. It waits for the device. With stable, equal batches are expected to
+// follow, and kernels are launched as one graph. A batch that llama.cpp would compute in
+// more than one piece is PP_SPLIT, and nothing is computed.
+int pp_decode_device(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
+                     const int8_t * output, bool stable, pp_device_logits * logits, int32_t * rows);
+
+// pp_lora_pair is one weight that an adapter changes: w (n_out rows of n_in) gains
+// scale x b (n_out, rank) x a (rank, n_in). Addresses are of the device or the host.
+typedef struct {
+    void *       w;
+    const void * a;
+    const void * b;
+    int32_t      w_type, a_type, b_type;  // enum ggml_type
+    int32_t      rank;
+    int64_t      n_in, n_out;
+    size_t       bytes;    // of w
+    double       scale;    // alpha / rank
+    bool         on_host;  // where w is
+} pp_lora_pair;
+
+// pp_lora_size is how many weights an adapter changes; pp_lora_get describes one of
+// them. A weight that cannot be changed in place by a product is PP_BATCH.
+int pp_lora_size(const struct llama_adapter_lora * adapter);
+int pp_lora_get(const struct llama_model * model, const struct llama_adapter_lora * adapter, int i, pp_lora_pair * out);
+
 // pp_fork makes sequence dst a copy of sequence src.
 int pp_fork(pp_context * c, int src, int dst);
 

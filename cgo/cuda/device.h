@@ -15,7 +15,7 @@ typedef struct CUstream_st * cudaStream_t;  // as in cuda_runtime.h
 
 // PP_ABI changes with any change of the functions and structs of this library. A
 // program refuses a library that answers pp_abi with another number.
-#define PP_ABI 1
+#define PP_ABI 2
 
 typedef struct {
     char     name[128];

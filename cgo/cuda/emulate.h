@@ -5,6 +5,7 @@
 #ifndef PERSONAPROBE_EMULATE_H
 #define PERSONAPROBE_EMULATE_H
 
+#include <immintrin.h>
 #include <setjmp.h>
 #include <ucontext.h>
 
@@ -264,6 +265,21 @@ inline unsigned  __float_as_uint(float v) { return emulate_bits<unsigned>(v); }
 inline float     __uint_as_float(unsigned v) { return emulate_bits<float>(v); }
 inline long long __double_as_longlong(double v) { return emulate_bits<long long>(v); }
 inline double    __longlong_as_double(long long v) { return emulate_bits<double>(v); }
+
+inline float    __fadd_rn(float a, float b) { return a + b; }
+inline float    __fmul_rn(float a, float b) { return a * b; }
+
+struct __half { unsigned short bits; };
+struct __nv_bfloat16 { unsigned short bits; };
+
+// Build with -mf16c.
+inline float  __half2float(__half h) { return _cvtsh_ss(h.bits); }
+inline __half __float2half_rn(float v) { return { _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT) }; }
+inline float  __bfloat162float(__nv_bfloat16 h) { return __uint_as_float((unsigned) h.bits << 16); }
+inline __nv_bfloat16 __float2bfloat16_rn(float v) {
+    const unsigned b = __float_as_uint(v);
+    return { (unsigned short) (v != v ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16) };
+}
 
 template <typename... Params, typename... Args>
 cudaError_t launch(void (*kernel)(Params...), unsigned grid, unsigned cluster, unsigned threads, size_t shared,

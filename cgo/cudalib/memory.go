@@ -21,6 +21,14 @@ package cudalib
 // static int k_event_elapsed(pp_table *t, float *ms, uintptr_t a, uintptr_t b) {
 //     return t->pp_event_elapsed(ms, (void *) a, (void *) b);
 // }
+// static int k_copy_within(pp_table *t, uintptr_t d, uintptr_t from, size_t n, uintptr_t s) {
+//     return t->pp_copy_within((void *) d, (const void *) from, n, (cudaStream_t) s);
+// }
+// static int k_merge(pp_table *t, uintptr_t dst, uintptr_t base, int type, int64_t in, int64_t out, uintptr_t a, int at, uintptr_t b, int bt,
+//                    int rank, double scale, uintptr_t s) {
+//     return t->pp_merge((void *) dst, (const void *) base, type, in, out, (const void *) a, at, (const void *) b, bt, rank, scale,
+//                        (cudaStream_t) s);
+// }
 // static size_t k_sample_workspace(pp_table *t, int n, int v) { return t->pp_sample_workspace(n, v); }
 // static int k_sample(pp_table *t, uintptr_t l, int64_t stride, int v, uintptr_t d, int n, uintptr_t o, uintptr_t w, uintptr_t s) {
 //     return t->pp_sample((const float *) l, stride, v, (const pp_draw *) d, n, (pp_choice *) o, (void *) w, (cudaStream_t) s);
@@ -109,13 +117,6 @@ func (k *Kernels) Elapsed(from, to Event) (ms float64, err error) {
 	return float64(out), err
 }
 
-// Logits are rows in device memory.
-type Logits struct {
-	At     Memory
-	Stride int // floats from row to row
-	Vocab  int // floats in a row
-}
-
 // SampleWorkspace is how many bytes of device memory Sample needs; 0 is none.
 func (k *Kernels) SampleWorkspace(draws, vocab int) int {
 	return int(C.k_sample_workspace(k.t, C.int(draws), C.int(vocab)))
@@ -126,4 +127,16 @@ func (k *Kernels) SampleWorkspace(draws, vocab int) int {
 func (k *Kernels) Sample(l Logits, draws Memory, n int, out, workspace Memory, s Stream) error {
 	return k.check("sample", C.k_sample(k.t, C.uintptr_t(l.At), C.int64_t(l.Stride), C.int(l.Vocab), C.uintptr_t(draws), C.int(n),
 		C.uintptr_t(out), C.uintptr_t(workspace), C.uintptr_t(s)))
+}
+
+// CopyWithin queues a copy of n bytes inside device memory.
+func (k *Kernels) CopyWithin(dst, src Memory, n int, s Stream) error {
+	return k.check("copy on the device", C.k_copy_within(k.t, C.uintptr_t(dst), C.uintptr_t(src), C.size_t(n), C.uintptr_t(s)))
+}
+
+// Merge queues dst = base + times x p.Scale x p.B x p.A, of p.W's size and type, with the
+// bits that lora.Merge computes. base may be dst.
+func (k *Kernels) Merge(dst, base Memory, p Pair, times float64, s Stream) error {
+	return k.check("merge adapter", C.k_merge(k.t, C.uintptr_t(dst), C.uintptr_t(base), C.int(p.WType), C.int64_t(p.In), C.int64_t(p.Out),
+		C.uintptr_t(p.A), C.int(p.AType), C.uintptr_t(p.B), C.int(p.BType), C.int(p.Rank), C.double(times*p.Scale), C.uintptr_t(s)))
 }

@@ -4,6 +4,7 @@
 #define PERSONAPROBE_TABLE_H
 
 #include "../cuda/device.h"
+#include "../cuda/merge.h"
 #include "../cuda/sample.h"
 
 #define PP_FUNCTIONS(X)                                                                                            \
@@ -12,7 +13,7 @@
     X(pp_copy_in) X(pp_copy_out) X(pp_copy_within)                                                                 \
     X(pp_stream_new) X(pp_stream_free) X(pp_stream_wait) X(pp_stream_follow)                                       \
     X(pp_event_new) X(pp_event_free) X(pp_event_record) X(pp_event_elapsed)                                        \
-    X(pp_sample_workspace) X(pp_sample)
+    X(pp_sample_workspace) X(pp_sample) X(pp_merge)
 
 typedef struct {
     void * handle;

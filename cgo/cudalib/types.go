@@ -51,3 +51,22 @@ type Stream uintptr
 
 // Event is a CUDA event.
 type Event uintptr
+
+// Logits are rows of float32 in device memory.
+type Logits struct {
+	At     Memory
+	Stride int  // floats from row to row
+	Vocab  int  // floats in a row
+	OnHost bool // they are in the host's memory, where only the emulation reads them
+}
+
+// Pair is a weight W, Out rows of In elements, and the factors of its change:
+// W + Scale x B (Out, Rank) x A (Rank, In). Types are ggml's numbers.
+type Pair struct {
+	W, A, B             Memory
+	WType, AType, BType int
+	Rank, In, Out       int
+	Bytes               int     // of W
+	Scale               float64 // alpha / rank
+	OnHost              bool    // W is in the host's memory
+}

@@ -1,0 +1,68 @@
+//go:build cgo
+
+package cudalib
+
+import "errors"
+
+// Sampler holds the device memory for draws and choices, so that sampling allocates
+// nothing. It is for one goroutine.
+type Sampler struct {
+	k                   *Kernels
+	n, vocab            int
+	draws, out, scratch Memory
+	stream              Stream
+}
+
+// NewSampler returns a sampler for up to n draws at a time from rows of vocab logits.
+func (k *Kernels) NewSampler(n, vocab int) (_ *Sampler, err error) {
+	s := &Sampler{k: k, n: n, vocab: vocab}
+	defer func() {
+		if err != nil {
+			_ = s.Close() // the first error is the one to tell
+		}
+	}()
+	if s.stream, err = k.NewStream(); err != nil {
+		return nil, err
+	}
+	if s.draws, err = k.Alloc(n * DrawBytes); err != nil {
+		return nil, err
+	}
+	if s.out, err = k.Alloc(n * ChoiceBytes); err != nil {
+		return nil, err
+	}
+	if bytes := k.SampleWorkspace(n, vocab); bytes > 0 {
+		s.scratch, err = k.Alloc(bytes)
+	}
+	return s, err
+}
+
+// Sample makes the draws and waits for the choices, one per draw. The logits must be
+// complete. Errors of single draws are in the choices.
+func (s *Sampler) Sample(l Logits, draws []Draw, choices []Choice) error {
+	if len(draws) > s.n || len(choices) < len(draws) {
+		return errors.New("cudalib: more draws than the sampler was made for")
+	}
+	if err := CopyIn(s.k, s.draws, draws, s.stream); err != nil {
+		return err
+	}
+	if err := s.k.Sample(l, s.draws, len(draws), s.out, s.scratch, s.stream); err != nil {
+		return err
+	}
+	return CopyOut(s.k, choices[:len(draws)], s.out, s.stream)
+}
+
+// Close frees the memory.
+func (s *Sampler) Close() error {
+	var errs []error
+	for _, m := range []*Memory{&s.draws, &s.out, &s.scratch} {
+		if *m != 0 {
+			errs = append(errs, s.k.Free(*m))
+			*m = 0
+		}
+	}
+	if s.stream != 0 {
+		errs = append(errs, s.k.FreeStream(s.stream))
+		s.stream = 0
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,34 @@
+// llama.cpp's private members, for what its interface lacks: freeing the scheduler
+// before the backends, copying only the cells in use at a fork, leaving logits on
+// the device, and reaching the weights. Standard headers come first, unchanged.
+
+#ifndef PERSONAPROBE_INTERNALS_H
+#define PERSONAPROBE_INTERNALS_H
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#define private public
+#include "llama-context.h"
+#include "llama-kv-cache.h"
+#undef private
+
+#include "shim.h"
+
+// make_batch fills a llama_batch with pointers into the arguments and into c.
+llama_batch make_batch(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
+                       const int8_t * output);
+
+// decode_code turns llama_decode's result into a PP_* code.
+int decode_code(int status);
+
+#endif
