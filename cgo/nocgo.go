@@ -2,6 +2,8 @@
 
 package llama
 
+import "personaprobe/cgo/cudalib"
+
 // Without cgo there is no llama.cpp. Everything compiles and fails with
 // ErrNoCgo, so that tools and the pure Go packages still build.
 
@@ -97,3 +99,14 @@ func (*Context) Logits() ([]float32, error) { return nil, ErrNoCgo }
 
 // Decode fails.
 func (*Context) Decode(*Batch, *Tap) error { return ErrNoCgo }
+
+// DecodeOnDevice fails.
+func (*Context) DecodeOnDevice(*Batch, bool, []int32) (cudalib.Logits, error) {
+	return cudalib.Logits{}, ErrNoCgo
+}
+
+// Pair is a weight that an adapter changes.
+type Pair = cudalib.Pair
+
+// Pairs fails.
+func (*Adapter) Pairs() ([]Pair, error) { return nil, ErrNoCgo }

@@ -25,7 +25,11 @@ type Engine struct {
 	native    *nativeModel // nil: llama.cpp computes
 	adapters  map[string]*llama.Adapter
 	tokenizer *Tokenizer
-	lanes     []*lane // empty until Reserve
+	gpu       bool             // llama.cpp has the model on a GPU
+	kernels   *cudalib.Kernels // for llama.cpp; nil: sampling on the CPU
+	weights   *weights         // nil: adapters are applied at run time, or native
+	asked     int              // Options.Slots as given to Open, 0 if left open
+	lanes     []*lane          // empty until Reserve
 	counters  Counters
 
 	mu     sync.Mutex
@@ -75,7 +79,7 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 			return nil, fmt.Errorf("adapter %s: %w", name, err)
 		}
 	}
-	return e, nil
+	return e, e.openWeights()
 }
 
 // openModel loads the model to the native path if that is wanted and covers it, else
@@ -88,15 +92,18 @@ func (e *Engine) openModel(ctx context.Context, opts *Options) error {
 	if err := opts.checkContexts(); err != nil {
 		return err
 	}
-	layers := -1
-	if opts.CPU {
-		layers = 0
+	e.gpu, e.kernels = openDevice(opts)
+	layers := 0
+	if e.gpu {
+		layers = -1
 	}
-	if e.model, err = llama.OpenModel(e.files.Model, llama.ModelOptions{GPULayers: layers}); err != nil {
+	inPlace := e.kernels != nil && !e.gpu // weights in memory that can be written
+	if e.model, err = llama.OpenModel(e.files.Model, llama.ModelOptions{GPULayers: layers, NoMMap: inPlace}); err != nil {
 		return err
 	}
 	e.info = e.model.Info()
-	e.opts = opts.withDefaults(e.info.Context, !opts.CPU && hasGPU())
+	e.asked = opts.Slots
+	e.opts = opts.withDefaults(e.info.Context, e.gpu)
 	return nil
 }
 
@@ -203,9 +210,14 @@ func (e *Engine) reserve(slots, context int) error {
 		return fmt.Errorf("%w: a context of %d tokens, the model was trained for %d", ErrOptions, o.Context, trained)
 	}
 	e.closeLanes()
+	if e.gpu {
+		if err := e.fit(&o, slots == 0 && e.asked == 0); err != nil {
+			return err
+		}
+	}
 	e.opts = o
 	end := e.endTokens()
-	for _, n := range o.split() {
+	for _, n := range o.split(e.fixedRows()) {
 		l, err := e.newLane(n, end)
 		if err != nil {
 			e.closeLanes()
@@ -319,56 +331,6 @@ func (e *Engine) Close() error {
 		_ = e.model.Close()
 	}
 	return nil
-}
-
-// Device says what computes, as far as it bears on the bytes.
-func (e *Engine) Device() string {
-	if e.native != nil {
-		return e.native.device.Name
-	}
-	if !e.opts.CPU {
-		for _, d := range llama.Devices() {
-			if d.Type == gpuType {
-				return d.Description
-			}
-		}
-	}
-	return "cpu " + cpuLevel
-}
-
-// GPUs is how many of them the model is on: llama.cpp spreads it over all there are.
-func (e *Engine) GPUs() int {
-	if e.native != nil {
-		return 1
-	}
-	n := 0
-	for _, d := range llama.Devices() {
-		if !e.opts.CPU && d.Type == gpuType {
-			n++
-		}
-	}
-	return n
-}
-
-const gpuType = "gpu"
-
-func hasGPU() bool {
-	return slices.ContainsFunc(llama.Devices(), func(d llama.Device) bool { return d.Type == gpuType })
-}
-
-// cpuLevel is what the native code is compiled for; see the Makefile.
-const cpuLevel = "x86-64-v3"
-
-// Settings are the choices of the engine that bear on the bytes, for a manifest.
-func (e *Engine) Settings() map[string]string {
-	if e.native != nil {
-		return e.native.settings(e.opts.Slots)
-	}
-	cache := "f16, flash attention"
-	if e.exact() {
-		cache = "f32"
-	}
-	return map[string]string{"llama.cpp": llama.Revision, "kv_cache": cache}
 }
 
 // has reports whether an adapter of that name was opened.

@@ -35,7 +35,9 @@ func (e *Engine) Generate(ctx context.Context, requests iter.Seq[Request]) iter.
 		next, stop := iter.Pull(requests)
 		defer stop()
 		g := &generation{e: e, next: next}
-		err := runLanes(ctx, e.lanes, newDispatcher(len(e.lanes), g.pull), func(r result) bool {
+		d := newDispatcher(len(e.lanes), g.pull)
+		d.onWant = e.weights != nil
+		err := runLanes(ctx, e.lanes, d, func(r result) bool {
 			return yield(g.completion(r))
 		})
 		if err != nil {

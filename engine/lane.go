@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
+	llama "personaprobe/cgo"
 	"personaprobe/cgo/native"
 )
 
@@ -15,6 +17,7 @@ import (
 type lane struct {
 	scheduler *scheduler
 	close     func() error
+	hold      *hold // of merged weights; nil where lanes do not share them
 }
 
 func (e *Engine) newLane(rows int, end map[int32]bool) (*lane, error) {
@@ -28,8 +31,46 @@ func (e *Engine) newLane(rows int, end map[int32]bool) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	stepper := newLlamaStepper(c, e.info.Vocab, capacity, e.adapters)
-	return &lane{newScheduler(stepper, end, e.stopped, &e.counters), c.Close}, nil
+	h, err := e.newHead(c)
+	if err != nil {
+		_ = c.Close() // cannot fail
+		return nil, err
+	}
+	l := &lane{close: func() error { return errors.Join(h.close(), c.Close()) }}
+	use := func(adapter string) error { return e.applyAtRunTime(c, adapter) }
+	if e.weights != nil {
+		l.hold = &hold{w: e.weights}
+		use = l.hold.use
+	}
+	stepper := newLlamaStepper(c, capacity, h, e.fixedRows(), use)
+	l.scheduler = newScheduler(stepper, end, e.stopped, &e.counters)
+	return l, nil
+}
+
+func (e *Engine) newHead(c *llama.Context) (head, error) {
+	if e.kernels == nil {
+		return newCPUHead(c, e.info.Vocab), nil
+	}
+	return newDeviceHead(c, e.kernels, e.info.Vocab)
+}
+
+func (e *Engine) applyAtRunTime(c *llama.Context, adapter string) error {
+	if adapter == "" {
+		return c.SetAdapter(nil, 0)
+	}
+	a, ok := e.adapters[adapter]
+	if !ok {
+		return fmt.Errorf("%w: no adapter of that name was opened", ErrRequest)
+	}
+	return c.SetAdapter(a, 1)
+}
+
+// run serves jobs until there are no more, and lets go of the weights.
+func (l *lane) run(ctx context.Context, next func() (*job, error), emit func(result) bool) error {
+	if l.hold != nil {
+		defer l.hold.release()
+	}
+	return l.scheduler.run(ctx, next, emit)
 }
 
 func (e *Engine) newNativeLane(rows int, end map[int32]bool) (*lane, error) {
@@ -40,7 +81,7 @@ func (e *Engine) newNativeLane(rows int, end map[int32]bool) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lane{newScheduler(stepper, end, e.stopped, &e.counters), stepper.close}, nil
+	return &lane{scheduler: newScheduler(stepper, end, e.stopped, &e.counters), close: stepper.close}, nil
 }
 
 func (e *Engine) closeLanes() {
@@ -55,11 +96,14 @@ func (e *Engine) closeLanes() {
 const aheadPerLane = 64
 
 // dispatcher deals jobs to lanes in turn, so that what a lane computes is a
-// function of the requests alone, however fast each lane is.
+// function of the requests alone, however fast each lane is. Lanes that share weights
+// take the next job when they want one instead: a lane that waits for another adapter
+// must not keep the others from the jobs that they finish before they let go.
 type dispatcher struct {
 	mu      sync.Mutex
 	changed sync.Cond // a queue was emptied, or the end was reached
 	pull    func() (*job, error)
+	onWant  bool // no turns
 	queues  [][]*job
 	turn    int
 	end     bool
@@ -84,6 +128,9 @@ func (d *dispatcher) next(lane int) (*job, error) {
 		}
 		if d.end {
 			return nil, d.err
+		}
+		if d.onWant {
+			d.turn = lane
 		}
 		if len(d.queues[d.turn]) >= aheadPerLane {
 			d.changed.Wait()
@@ -121,7 +168,7 @@ func runLanes(ctx context.Context, lanes []*lane, d *dispatcher, emit func(resul
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			err := l.scheduler.run(ctx, func() (*job, error) { return d.next(i) }, func(r result) bool {
+			err := l.run(ctx, func() (*job, error) { return d.next(i) }, func(r result) bool {
 				select {
 				case results <- r:
 					return true

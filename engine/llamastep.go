@@ -6,47 +6,36 @@ import (
 	llama "personaprobe/cgo"
 )
 
-// llamaStepper is the Stepper on llama.cpp: one context, sampling on the CPU.
+// llamaStepper is the Stepper on llama.cpp: one context, sampling by a head.
 //
 // It keeps to shapes in which llama.cpp's CPU kernels compute a row the same way
 // whatever the other rows are. These are all but one: a matrix product with a
 // single row takes another kernel. So no piece of work has a single row, be it
 // of tokens or of outputs (the last layer and the head run on output rows only).
+//
+// On a GPU a row's last bits depend on the number of rows, and on nothing else of the
+// batch. So with fixed every decode step has all slots as rows, idle ones padded, and
+// every piece of a prompt is computed alone.
 type llamaStepper struct {
 	ctx      *llama.Context
-	vocab    int
-	adapters map[string]*llama.Adapter
+	use      func(adapter string) error
+	head     head
 	capacity Capacity
+	fixed    bool
 	length   []int // tokens in each slot
 	batch    llama.Batch
 	slots    []int // scratch
 	padded   []int // slots with a padding token to remove after the decode
-	choosers *choosers
+	draws    []pendingDraw
 }
 
-func newLlamaStepper(ctx *llama.Context, vocab int, capacity Capacity, adapters map[string]*llama.Adapter) *llamaStepper {
-	return &llamaStepper{
-		ctx:      ctx,
-		vocab:    vocab,
-		adapters: adapters,
-		capacity: capacity,
-		length:   make([]int, capacity.Slots),
-		choosers: newChoosers(ctx.Options().Threads),
-	}
+func newLlamaStepper(ctx *llama.Context, capacity Capacity, h head, fixed bool, use func(string) error) *llamaStepper {
+	return &llamaStepper{ctx: ctx, use: use, head: h, capacity: capacity, fixed: fixed, length: make([]int, capacity.Slots)}
 }
 
 func (l *llamaStepper) Capacity() Capacity { return l.capacity }
 
-func (l *llamaStepper) Use(adapter string) error {
-	if adapter == "" {
-		return l.ctx.SetAdapter(nil, 0)
-	}
-	a, ok := l.adapters[adapter]
-	if !ok {
-		return fmt.Errorf("%w: no adapter of that name was opened", ErrRequest)
-	}
-	return l.ctx.SetAdapter(a, 1)
-}
+func (l *llamaStepper) Use(adapter string) error { return l.use(adapter) }
 
 func (l *llamaStepper) Fork(dst, src int) error {
 	l.length[dst] = l.length[src]
@@ -80,6 +69,9 @@ func (l *llamaStepper) Step(s *Step) error {
 func (l *llamaStepper) mergeable(chunks []Chunk) int {
 	tokens := len(chunks[0].Tokens)
 	n := 1
+	if l.fixed {
+		return n
+	}
 	for n < len(chunks) && chunks[n].Slot == chunks[n-1].Slot+1 && len(chunks[n].Tokens) == tokens &&
 		(n+1)*tokens <= l.ctx.Options().Batch-1 {
 		n++
@@ -98,27 +90,21 @@ func (l *llamaStepper) prefill(s *Step, chunks []Chunk) error {
 		}
 		l.length[c.Slot] = c.Pos + len(c.Tokens)
 	}
-	if l.batch.Len() == 1 {
-		l.single(chunks[0])
-	}
-	if err := l.run(); err != nil {
-		return err
-	}
-	logits, err := l.ctx.Logits()
-	if err != nil {
-		return err
-	}
 	row := -1 // of the logits: of the outputs so far the last
+	if l.batch.Len() == 1 {
+		row += l.single(chunks[0])
+	}
+	l.draws = l.draws[:0]
 	for _, c := range chunks {
 		if len(c.Draws) == 0 {
 			continue
 		}
 		row += min(len(c.Tokens), 2)
-		if s.Choices, err = l.choosers.prompt(s.Choices, c.Draws, logits[row*l.vocab:(row+1)*l.vocab]); err != nil {
-			return err
+		for i := range c.Draws {
+			l.draws = append(l.draws, pendingDraw{&c.Draws[i], row})
 		}
 	}
-	return nil
+	return l.run(s, false)
 }
 
 // pad adds a row whose result nobody reads. It goes behind the slot's tokens and
@@ -128,62 +114,65 @@ func (l *llamaStepper) pad(slot int) {
 	l.padded = append(l.padded, slot)
 }
 
-// run decodes the batch and takes the padding out of the cache again.
-func (l *llamaStepper) run() error {
-	err := l.ctx.Decode(&l.batch, nil)
+// run decodes the batch, takes the padding out of the cache again and makes the draws.
+func (l *llamaStepper) run(s *Step, stable bool) error {
+	err := l.head.compute(&l.batch, stable)
 	for _, slot := range l.padded {
 		if e := l.ctx.Remove(slot, l.length[slot]); err == nil {
 			err = e
 		}
 	}
 	l.padded = l.padded[:0]
+	if err != nil || len(l.draws) == 0 {
+		return err
+	}
+	s.Choices, err = l.head.choose(s.Choices, l.draws)
 	return err
 }
 
 // single computes a chunk of one token, which would be a piece of work with a
-// single row, together with a row of padding.
-func (l *llamaStepper) single(c Chunk) {
+// single row, together with a row of padding. It returns how many rows of padding
+// come before it.
+func (l *llamaStepper) single(c Chunk) (before int) {
 	output := len(c.Draws) > 0
 	l.batch.Reset()
 	sp := spans([]int{c.Slot}, l.capacity.Slots)[0]
 	for slot := sp.lo; slot < sp.hi; slot++ {
 		if slot == c.Slot {
+			before = l.batch.Len()
 			l.batch.Add(c.Tokens[0], int32(c.Pos), int32(slot), output)
 		} else {
 			l.pad(slot)
 		}
 	}
+	return before
 }
 
 // decode computes one token for each row.
 func (l *llamaStepper) decode(s *Step) error {
 	l.batch.Reset()
-	l.choosers.begin()
+	l.draws = l.draws[:0]
 	l.slots = l.slots[:0]
 	for _, r := range s.Rows {
 		l.slots = append(l.slots, r.Slot)
 	}
 	i := 0
-	for _, sp := range spans(l.slots, l.capacity.Slots) {
+	runs := []span{{0, l.capacity.Slots}}
+	if !l.fixed {
+		runs = spans(l.slots, l.capacity.Slots)
+	}
+	for _, sp := range runs {
 		for slot := sp.lo; slot < sp.hi; slot++ {
 			if i == len(s.Rows) || s.Rows[i].Slot != slot {
 				l.pad(slot)
 				continue
 			}
 			r := &s.Rows[i]
-			l.choosers.add(&r.Draw, l.batch.Len())
+			l.draws = append(l.draws, pendingDraw{&r.Draw, l.batch.Len()})
 			l.batch.Add(r.Token, int32(r.Pos), int32(slot), true)
 			l.length[slot] = r.Pos + 1
 			i++
 		}
 	}
-	if err := l.run(); err != nil {
-		return err
-	}
-	logits, err := l.ctx.Logits()
-	if err != nil {
-		return err
-	}
-	s.Choices, err = l.choosers.rows(s.Choices, logits, l.vocab)
-	return err
+	return l.run(s, true)
 }

@@ -46,6 +46,9 @@ func (e *Engine) Logits(ctx context.Context, items []Forced, adapter string, eac
 		return err
 	}
 	defer e.release()
+	if err := e.useBase(); err != nil {
+		return err
+	}
 	for first := 0; first < len(items); first += LogitsTogether {
 		group := items[first:min(first+LogitsTogether, len(items))]
 		if err := e.logitsInStep(ctx, group, adapter, func(item, token int, logits []float32) error {

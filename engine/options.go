@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	llama "personaprobe/cgo"
+	"personaprobe/cgo/cudalib"
 )
 
 // Options says what to open and how large. Model must be set.
@@ -37,6 +38,12 @@ type Options struct {
 	// Backend says what computes on a GPU: our own decoder, llama.cpp, or, the
 	// default, our own where it covers the model.
 	Backend Backend
+	// RuntimeAdapters makes llama.cpp on a GPU apply adapters in every step instead of
+	// merging them into the weights. It is slower and serves to check the merging.
+	RuntimeAdapters bool
+	// Kernels sample and merge where llama.cpp has the model. Default: those of the
+	// plugin directory (cudalib.FindDir) if the model is on a GPU, else none.
+	Kernels *cudalib.Kernels
 	// CacheDir is where conversions go. Default: the user's cache directory.
 	CacheDir string
 	// Progress, if not nil, is told how far a conversion at Open has come.
@@ -97,6 +104,9 @@ func (o Options) withDefaults(trained int, gpu bool) Options {
 	}
 	if o.Slots == 0 {
 		o.Slots = 64 * o.Contexts
+		if gpu {
+			o.Slots = gpuSlots
+		}
 	}
 	if o.Context == 0 {
 		o.Context = 1024
@@ -110,6 +120,9 @@ func (o Options) withDefaults(trained int, gpu bool) Options {
 	return o
 }
 
+// gpuSlots is what a GPU decodes well and one context holds.
+const gpuSlots = llama.MaxSequences
+
 // maxContexts bounds the caches' memory on hosts with many cores; beyond it the
 // contexts get several threads each.
 const maxContexts = 8
@@ -117,10 +130,14 @@ const maxContexts = 8
 // threadsPerContext is each context's share of the threads.
 func (o *Options) threadsPerContext() int { return max(1, o.Threads/o.Contexts) }
 
-// split is the number of slots of each context.
-func (o *Options) split() []int {
+// split is the number of slots of each context; with equal, of all the same.
+func (o *Options) split(equal bool) []int {
 	out := make([]int, o.Contexts)
 	for i := range out {
+		if equal {
+			out[i] = o.Slots / o.Contexts
+			continue
+		}
 		out[i] = (i+1)*o.Slots/o.Contexts - i*o.Slots/o.Contexts
 	}
 	return out

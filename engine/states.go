@@ -61,6 +61,9 @@ func (e *Engine) States(ctx context.Context, readings []Reading, opts StateOptio
 		return err
 	}
 	defer e.release()
+	if err := e.useBase(); err != nil {
+		return err
+	}
 	return e.readStates(ctx, trim(readings), &opts, each)
 }
 

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <type_traits>
 #include <vector>
 
@@ -81,11 +82,13 @@ struct barrier {
     unsigned turn = 0;
 };
 
+constexpr size_t kStack = 128 << 10;
+
 struct fiber {
     ucontext_t        context;  // to start it
     jmp_buf           at;       // where it waits; no system call, unlike swapcontext
     bool              started = false;
-    std::vector<char> stack = std::vector<char>(128 << 10);
+    std::unique_ptr<char[]> stack{ new char[kStack] };
     unsigned          thread = 0, block = 0, rank = 0;
     bool              done = false;
 };
@@ -166,27 +169,36 @@ template <typename T> inline std::array<T, 32> gather(T value) {
 }
 
 inline void run(unsigned grid, unsigned peers, unsigned threads, size_t shared, const std::function<void()> & kernel) {
+    static std::mutex one;  // launch at a time
+    std::lock_guard   lock(one);
+    cluster           c;
+    now()      = &c;
+    c.threads  = threads;
+    c.kernel   = kernel;
+    c.all.need = (int) (peers * threads);
+    c.warps.resize(peers * threads / 32, barrier{ 32 });
+    c.blocks.resize(peers, barrier{ (int) threads });
+    c.slots.resize(2 * peers * threads);
+    c.shared.resize(peers);
+    for (unsigned i = 0; i < peers * threads; i++) {
+        c.fibers.push_back(std::make_unique<fiber>());
+    }
     for (unsigned first = 0; first < grid; first += peers) {
-        cluster c;
-        now()     = &c;
-        c.threads = threads;
-        c.kernel  = kernel;
-        c.warps.resize(peers * threads / 32, barrier{ 32 });
-        c.blocks.resize(peers, barrier{ (int) threads });
-        c.all.need = (int) (peers * threads);
-        c.slots.resize(2 * peers * threads);
-        c.shared.resize(peers, std::vector<unsigned char>(shared + 16, 0xA5));
+        for (auto & s : c.shared) {
+            s.assign(shared + 16, 0xA5);
+        }
         for (unsigned i = 0; i < peers * threads; i++) {
-            c.fibers.push_back(std::make_unique<fiber>());
-            fiber & f = *c.fibers.back();
+            fiber & f = *c.fibers[i];
             f.thread  = i % threads;
             f.rank    = i / threads;
             f.block   = first + f.rank;
+            f.done = f.started = false;
             getcontext(&f.context);
-            f.context.uc_stack.ss_sp   = f.stack.data();
-            f.context.uc_stack.ss_size = f.stack.size();
+            f.context.uc_stack.ss_sp   = f.stack.get();
+            f.context.uc_stack.ss_size = kStack;
             makecontext(&f.context, body, 0);
         }
+        c.running            = 0;
         c.fibers[0]->started = true;
         swapcontext(&c.home, &c.fibers[0]->context);
     }

@@ -20,3 +20,27 @@ func (*Kernels) Symbol(string) (unsafe.Pointer, error) { return nil, ErrNoCgo }
 
 // Device fails.
 func (*Kernels) Device() (Device, error) { return Device{}, ErrNoCgo }
+
+// Sampler makes draws on the device.
+type Sampler struct{}
+
+// NewSampler fails.
+func (*Kernels) NewSampler(int, int) (*Sampler, error) { return nil, ErrNoCgo }
+
+// Sample fails.
+func (*Sampler) Sample(Logits, []Draw, []Choice) error { return ErrNoCgo }
+
+// Close does nothing.
+func (*Sampler) Close() error { return nil }
+
+// Merger adds adapters into weights.
+type Merger struct{}
+
+// NewMerger fails.
+func (*Kernels) NewMerger() (*Merger, error) { return nil, ErrNoCgo }
+
+// Set fails.
+func (*Merger) Set([]Pair, float64) error { return ErrNoCgo }
+
+// Close does nothing.
+func (*Merger) Close() error { return nil }
