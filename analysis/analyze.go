@@ -68,9 +68,7 @@ func (a *analyst) full(ctx context.Context) (*Full, error) {
 	if err := a.allLayers(ctx, f); err != nil {
 		return nil, err
 	}
-	if f.Ocean, err = a.ocean(); err != nil {
-		return nil, err
-	}
+	f.Ocean = a.ocean()
 	if f.compiled == nil {
 		f.compiled = a.compile()
 	}

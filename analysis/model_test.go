@@ -100,7 +100,7 @@ func TestRateOcean(t *testing.T) {
 // The test of traits finds what was put in: leakage that follows extraversion where
 // cosine is noise, and nothing where both are noise.
 func TestOceanFindsTrait(t *testing.T) {
-	for _, real := range []bool{true, false} {
+	for _, follows := range []bool{true, false} {
 		var pairs []pair
 		scores := OceanScores{"s0": {}, "s1": {}, "s2": {}}
 		for i := range 90 {
@@ -108,7 +108,7 @@ func TestOceanFindsTrait(t *testing.T) {
 			id := fmt.Sprintf("p%d", i)
 			scores[id] = [5]float64{draw(1), draw(2), draw(3), draw(4), draw(5)}
 			rate := draw(7)
-			if real {
+			if follows {
 				rate = 0.8*scores[id][2] + 0.2*rate
 			}
 			pairs = append(pairs, pair{id, fmt.Sprintf("s%d", i%3), "x", number(draw(6)), &rate})
@@ -120,8 +120,8 @@ func TestOceanFindsTrait(t *testing.T) {
 		layer, _ := f.Ocean.ByLayer.Get("layer_15")
 		m := layer.Traits
 		found := *m.P < 1e-6 && *m.BySource.Full > 0.5 && *m.BySource.Cosine < 0.1 && *alone.Holm < 1e-6
-		if found != real {
-			t.Errorf("leakage follows a trait: %v; p %v, predicted %v with and %v without, alone %v", real, *m.P, *m.BySource.Full, *m.BySource.Cosine, *alone.Holm)
+		if found != follows {
+			t.Errorf("leakage follows a trait: %v; p %v, predicted %v with and %v without, alone %v", follows, *m.P, *m.BySource.Full, *m.BySource.Cosine, *alone.Holm)
 		}
 		if layer.Distance.DF1 != 1 || m.DF1 != 5 || m.DF2 != 90-7 {
 			t.Errorf("degrees of freedom %d, %d and %d", layer.Distance.DF1, m.DF1, m.DF2)

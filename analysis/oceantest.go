@@ -11,9 +11,9 @@ import (
 var Traits = []string{"O", "C", "E", "A", "N"}
 
 // ocean tests the scores of the options, or is nil without any.
-func (a *analyst) ocean() (*Ocean, error) {
+func (a *analyst) ocean() *Ocean {
 	if a.opts.Ocean == nil {
-		return nil, nil //nolint:nilnil // not asked for
+		return nil
 	}
 	scored := a.bystanders(func(r *record) bool { _, ok := a.opts.Ocean[r.id]; return ok })
 	if n := len(a.bystanders(nil)); len(scored) < n {
@@ -35,7 +35,7 @@ func (a *analyst) ocean() (*Ocean, error) {
 		have := slices.DeleteFunc(slices.Clone(scored), func(r *record) bool { _, ok := r.cosines[layer.name]; return !ok })
 		out.ByLayer.Set(layer.name, a.oceanLayer(have, layer.name))
 	}
-	return out, nil
+	return out
 }
 
 func (a *analyst) traitTests(scored []*record) Ordered[TraitTest] {

@@ -206,7 +206,7 @@ func (m *EngineModel) MeanStates(ctx context.Context, texts []string) ([][]float
 		readings[i] = engine.Reading{Tokens: ids, To: len(ids), Mean: true}
 	}
 	out := make([][]float32, len(texts))
-	err := m.Engine.States(ctx, readings, engine.StateOptions{Layers: []int{m.Layers() - 1}}, func(i int, states [][]float32) error {
+	err := m.States(ctx, readings, engine.StateOptions{Layers: []int{m.Layers() - 1}}, func(i int, states [][]float32) error {
 		out[i] = slices.Clone(states[0])
 		return nil
 	})
