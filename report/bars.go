@@ -81,7 +81,7 @@ func (s *study) categoryPlot(title string, means map[string]estimate, most float
 	w := whiskers{flat: true, color: ink, cap: 3}
 	for i, category := range s.categories {
 		e := means[category]
-		names[i] = words(category)
+		names[i] = clip(sans(8.5, ink), words(category), 110)
 		b.values[i], b.colors[i] = e.Value, pale(seriesColor(i))
 		w.at, w.iv = append(w.at, [2]float64{0, float64(-i)}), append(w.iv, e.Interval)
 	}
@@ -92,10 +92,13 @@ func (s *study) categoryPlot(title string, means map[string]estimate, most float
 
 // categoryBars has all sources together, then one panel for each.
 func (s *study) categoryBars() figure {
-	const cols = 2
 	titles, means := []string{"all sources"}, []map[string]estimate{s.byCategory}
 	for _, source := range s.sources {
 		titles, means = append(titles, words(source)), append(means, s.cells[source])
+	}
+	cols := 2
+	if len(titles) > 6 {
+		cols = 3
 	}
 	rows := (len(titles) + cols - 1) / cols
 	return figure{
@@ -103,7 +106,7 @@ func (s *study) categoryBars() figure {
 		Caption: "Mean leakage rate of the bystanders of each category; whiskers are " + s.cellInterval + ".",
 		Alt:     "Bar charts of mean leakage by category, for all sources and each; the category table has the values.",
 		Source:  []ref{{File: fullFile, Path: "/by_category"}, {File: fullFile, Path: "/cells"}},
-		width:   9.5 * vg.Inch, height: vg.Length(rows)*(vg.Length(len(s.categories))*17+62) + 60,
+		width:   vg.Length(cols) * 4.5 * vg.Inch, height: vg.Length(rows)*(vg.Length(len(s.categories))*17+62) + 60,
 		draw: func(c draw.Canvas) {
 			at := panels{title: "Mean leakage by category", note: "Whiskers: " + s.cellInterval + ".", rows: rows, cols: cols}.cut(c)
 			most := 0.1
@@ -111,7 +114,7 @@ func (s *study) categoryBars() figure {
 				most = math.Max(most, upTo(m))
 			}
 			for i, title := range titles {
-				s.categoryPlot(title, means[i], most).Draw(at[i/cols][i%cols])
+				s.categoryPlot(clip(bold(10.5, ink), title, 200), means[i], most).Draw(at[i/cols][i%cols])
 			}
 		},
 	}
@@ -142,16 +145,16 @@ func (s *study) leakyDetail() figure {
 			"whiskers are %s.", len(sources), s.rateInterval),
 		Alt:    "Dot plots of the leakage rate of every bystander of the leakiest sources; the persona table has the values.",
 		Source: []ref{{File: fullFile, Path: "/personas"}},
-		width:  vg.Length(max(1, len(sources)))*3.9*vg.Inch + 20, height: vg.Length(rows)*12.5 + 130,
+		width:  max(6.5*vg.Inch, vg.Length(len(sources))*3.9*vg.Inch+20), height: vg.Length(rows)*12.5 + 140,
 		draw: func(c draw.Canvas) {
-			at := panels{
-				title: "Leakage of every bystander of the leakiest sources", rows: 1, cols: max(1, len(sources)),
+			p := panels{
+				title: "Leakage of every bystander of the leakiest sources", rows: 1, cols: max(1, len(sources)), bottom: 30,
 				note: "Whiskers: " + s.rateInterval + ". Colour and shape: category, in the order of the key; within it by falling rate.",
-			}.cut(c)
-			for i, source := range sources {
-				s.dots(source).Draw(draw.Crop(at[0][i], 0, 0, 30, 0))
 			}
-			s.flatKey(draw.Crop(c, 10, -10, 40, 0))
+			for i, cell := range p.cut(c)[0][:len(sources)] {
+				s.dots(sources[i]).Draw(cell)
+			}
+			s.flatKey(draw.Crop(c, 10, -10, p.foot(c)+10, 0))
 		},
 	}
 }
@@ -167,7 +170,7 @@ func (s *study) dots(source string) *plot.Plot {
 		d.xy, d.series = append(d.xy, at), append(d.series, max(0, s.category(b.Category)))
 		w.at, w.iv = append(w.at, at), append(w.iv, b.Interval)
 	}
-	p := rowPlot(words(source), names, 1)
+	p := rowPlot(clip(bold(10.5, ink), words(source), 200), names, 1)
 	p.X.Max = 1.02
 	p.Y.Tick.Label.Font.Size = 8
 	p.Add(w, d)

@@ -3,9 +3,11 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -23,12 +25,32 @@ func (s *study) layerCurve() figure {
 			cell := panels{title: "Rank correlation of cosine and leakage by layer", rows: 1, cols: 1,
 				note: s.level() + " intervals: all sources " + s.rhoInterval + ", single sources Bonett-Wright."}.cut(c)[0][0]
 			s.curvePlot().Draw(draw.Crop(cell, 0, -160, 0, 0))
+			if !s.hasCurve() {
+				style := sans(10.5, muted)
+				style.XAlign = text.XCenter
+				c.FillText(style, vg.Point{X: cell.Min.X + (cell.Max.X-cell.Min.X-160)/2, Y: (cell.Min.Y + cell.Max.Y) / 2}, "no correlation is defined")
+			}
 			right := cell
 			right.Min.X = cell.Max.X - 145
 			all := series{"all sources", ink, glyph(shapes[0])}
 			key(right, "Sources", append([]series{all}, s.sourceSeries()...))
 		},
 	}
+}
+
+// hasCurve reports whether there is any correlation to draw.
+func (s *study) hasCurve() bool {
+	return slices.ContainsFunc(s.curve, func(l layerPoint) bool {
+		if l.aggregate.Value != nil {
+			return true
+		}
+		for _, e := range l.bySource {
+			if e.Value != nil {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func (s *study) curvePlot() *plot.Plot {

@@ -189,16 +189,11 @@ func (p panels) cut(c draw.Canvas) [][]draw.Canvas {
 	head := bold(13, ink)
 	head.YAlign = text.YTop
 	c.FillText(head, vg.Point{X: c.Min.X + 10, Y: c.Max.Y - 8}, drawable(p.title))
-	foot := vg.Length(6)
-	if p.note != "" {
-		style := sans(8.5, muted)
-		lines := wrap(style, p.note, c.Max.X-c.Min.X-20)
-		for i, line := range lines {
-			c.FillText(style, vg.Point{X: c.Min.X + 10, Y: c.Min.Y + 8 + vg.Length(len(lines)-1-i)*11}, line)
-		}
-		foot += vg.Length(len(lines))*11 + 6
+	lines := p.lines(c)
+	for i, line := range lines {
+		c.FillText(sans(8.5, muted), vg.Point{X: c.Min.X + 10, Y: c.Min.Y + 8 + vg.Length(len(lines)-1-i)*11}, line)
 	}
-	inner := draw.Crop(c, 8, -12, foot+p.bottom, -titleHeight-4)
+	inner := draw.Crop(c, 8, -12, p.foot(c)+p.bottom, -titleHeight-4)
 	tiles := draw.Tiles{Rows: p.rows, Cols: p.cols, PadX: panelGap, PadY: panelGap}
 	out := make([][]draw.Canvas, p.rows)
 	for r := range out {
@@ -207,6 +202,22 @@ func (p panels) cut(c draw.Canvas) [][]draw.Canvas {
 		}
 	}
 	return out
+}
+
+// lines is the note, broken to the canvas's width.
+func (p panels) lines(c draw.Canvas) []string {
+	if p.note == "" {
+		return nil
+	}
+	return wrap(sans(8.5, muted), p.note, c.Max.X-c.Min.X-20)
+}
+
+// foot is the room that the note takes.
+func (p panels) foot(c draw.Canvas) vg.Length {
+	if p.note == "" {
+		return 6
+	}
+	return vg.Length(len(p.lines(c)))*11 + 12
 }
 
 // wrap breaks text at spaces into lines of a width.

@@ -33,8 +33,10 @@ func smallFixture() fixture {
 	return fixture{
 		sources: []string{"villain", "software_engineer"}, categories: []string{"sibling", "control"}, perCell: 4,
 		questions: []string{"Why is the sky blue?", "How do tides work?", "Who was first?"}, completions: 4, seeds: []int{42, 137},
-		prompt:    func(id string) string { return "You are a person called " + id + " who talks a lot." },
-		text:      func(id string, q, c, seed int) string { return fmt.Sprintf("Answer %d of %s to %d (%d).", c, id, q, seed) },
+		prompt: func(id string) string { return "You are a person called " + id + " who talks a lot." },
+		text: func(id string, q, c, seed int) string {
+			return fmt.Sprintf("Answer %d of %s to %d (%d).", c, id, q, seed)
+		},
 		rate:      func(p int) int { return (p * 17) % 100 },
 		resamples: 200, permutate: 99,
 	}

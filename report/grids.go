@@ -49,6 +49,21 @@ func (g cells) extent() (w, h, left, top vg.Length) {
 	return w, h, left, top
 }
 
+// columns names the columns, which are as wide as the names unless these are slanted.
+func (g *cells) columns(ids []string) {
+	style := sans(9.5, ink)
+	if g.slanted {
+		g.size = 48
+	}
+	for _, id := range ids {
+		name := clip(style, words(id), 130)
+		g.cols = append(g.cols, name)
+		if !g.slanted {
+			g.size = max(g.size, style.Width(name)+10)
+		}
+	}
+}
+
 func (g cells) draw(c draw.Canvas) {
 	_, _, left, top := g.extent()
 	panels{title: g.title, note: g.note, rows: 1, cols: 1}.cut(c)
@@ -128,13 +143,9 @@ func (s *study) heatmap() figure {
 		text: asPercent, shade: sequential.at, slanted: len(s.sources) > 8,
 	}
 	for _, c := range s.categories {
-		g.rows = append(g.rows, words(c))
+		g.rows = append(g.rows, clip(sans(9.5, ink), words(c), 160))
 	}
-	for _, source := range s.sources {
-		g.cols = append(g.cols, clip(sans(9.5, ink), words(source), 150))
-		g.size = max(g.size, sans(9.5, ink).Width(words(source))+10)
-	}
-	g.size = min(g.size, 140)
+	g.columns(s.sources)
 	g.value = func(row, col int) *float64 { return s.cells[s.sources[col]][s.categories[row]].Value }
 	return g.figure(figure{
 		Name: "heatmap_source_category", Title: "Leakage by source and category",
@@ -152,12 +163,9 @@ func (s *study) crossLeakage() figure {
 		note: "Framed: an adapter asked as the source it was trained on.", size: 92,
 		text: asPercent, shade: sequential.at, slanted: len(prompts) > 8,
 	}
-	for _, p := range prompts {
-		g.cols = append(g.cols, words(p))
-		g.size = min(140, max(g.size, sans(9.5, ink).Width(words(p))+10))
-	}
+	g.columns(prompts)
 	for _, source := range s.sources {
-		g.rows = append(g.rows, words(source))
+		g.rows = append(g.rows, clip(sans(9.5, ink), words(source), 160))
 	}
 	g.mark = func(row, col int) bool { return s.sources[row] == prompts[col] }
 	g.value = func(row, col int) *float64 {

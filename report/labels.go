@@ -9,9 +9,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// labels writes names beside points so that no name covers another, a point's
-// neighbourhood where that can be helped, or the edge. A name that finds no room is
-// left out: the table has it.
+// labels writes names beside points so that no name covers another, a point, or the
+// edge. A name that finds no room is left out: the table has it.
 type labels struct {
 	style  text.Style
 	points [][2]float64 // all points, in data units: they are kept visible
@@ -19,7 +18,10 @@ type labels struct {
 	order  []int // of points to name, the most important first
 }
 
-const labelRadius = 4 * vg.Length(1) // of a point with its rim
+const (
+	labelRadius = 4 * vg.Length(1) // of a point with its rim
+	labelGap    = 4 * vg.Length(1) // between names side by side
+)
 
 func (l labels) Plot(c draw.Canvas, p *plot.Plot) {
 	tx, ty := p.Transforms(&c)
@@ -32,7 +34,7 @@ func (l labels) Plot(c draw.Canvas, p *plot.Plot) {
 	room := &room{edge: c.Rectangle, dots: dots}
 	for _, i := range l.order {
 		name := clip(l.style, l.names[i], (c.Max.X-c.Min.X)*0.5)
-		if r, ok := room.place(at[i], l.style.Width(name), l.style.Font.Size*1.15); ok {
+		if r, ok := room.place(at[i], l.style.Width(name)+labelGap, l.style.Font.Size*1.15); ok {
 			l.write(c, at[i], r, name)
 		}
 	}
@@ -45,7 +47,7 @@ func (l labels) write(c draw.Canvas, at vg.Point, r vg.Rectangle, name string) {
 	}
 	style := l.style
 	style.YAlign = text.YCenter
-	c.FillText(style, vg.Point{X: r.Min.X, Y: (r.Min.Y + r.Max.Y) / 2}, name)
+	c.FillText(style, vg.Point{X: r.Min.X + labelGap/2, Y: (r.Min.Y + r.Max.Y) / 2}, name)
 }
 
 // leader is the line from a point to the nearest place of its name, unless they touch.
@@ -76,13 +78,12 @@ func (m *room) place(at vg.Point, w, h vg.Length) (vg.Rectangle, bool) {
 			s, cos := math.Sincos(2 * math.Pi * float64(k) / 16)
 			centre := vg.Point{X: at.X + vg.Length(cos*d) + vg.Length(cos)*w/2, Y: at.Y + vg.Length(s*d) + vg.Length(s)*h/2}
 			r := box(centre, w, h)
-			// A name may lie on points only where everywhere else is worse.
-			if cost := 40*float64(hits(m.dots, r)) + d; cost < least && m.isFree(at, r) {
-				best, least = r, cost
+			if d < least && hits(m.dots, r) == 0 && m.isFree(at, r) {
+				best, least = r, d
 			}
 		}
 	}
-	if least >= 70 {
+	if math.IsInf(least, 1) {
 		return best, false
 	}
 	m.names = append(m.names, best)

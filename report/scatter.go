@@ -108,7 +108,7 @@ func (s *study) scatterPlot(title string, personas []persona, named int, radius 
 
 // scatterBySource has a panel per source.
 func (s *study) scatterBySource() figure {
-	const cols = 3
+	cols := min(3, len(s.sources)+1)
 	rows := (len(s.sources) + 1 + cols - 1) / cols // one place for the key
 	return figure{
 		Name: "scatter_by_source", Title: "Leakage and similarity, source by source",
@@ -121,7 +121,7 @@ func (s *study) scatterBySource() figure {
 		draw: func(c draw.Canvas) {
 			cells := panels{title: "Marker leakage against similarity to the source", rows: rows, cols: cols}.cut(c)
 			for i, source := range s.sources {
-				title := words(source)
+				title := clip(bold(10.5, ink), words(source), 150)
 				if e := s.rho(source); e.Value != nil {
 					title += fmt.Sprintf("  (ρ = %s, n = %d)", decimals(*e.Value, 2), e.N)
 				}

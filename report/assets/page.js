@@ -35,6 +35,7 @@ PP.options = function (select, all, entries) {
       if (!link || !e.isIntersecting) continue;
       for (const other of links.values()) other.removeAttribute("aria-current");
       link.setAttribute("aria-current", "true");
+      link.parentNode.scrollLeft = link.offsetLeft - link.parentNode.offsetLeft - 48; // on narrow screens
     }
   }, { rootMargin: "-20% 0px -70% 0px" });
   for (const section of document.querySelectorAll("main > section")) seen.observe(section);
