@@ -54,7 +54,7 @@ func (s *study) trainingSeeds() *caveat {
 	if single == 0 {
 		return newCaveat("Training seeds", "Every source has several adapters, pooled into one rate; the ICC treats each adapter and seed as one rater.")
 	}
-	return newCaveat("Training seeds", single, " of ", len(adapters), " sources have a single trained adapter. Sampling seeds repeat the sampling, not the training: "+
+	return newCaveat("Training seeds", whole(single, "counts", "sources"), " of ", whole(len(adapters), "counts", "sources"), " sources have a single trained adapter. Sampling seeds repeat the sampling, not the training: "+
 		"no interval here covers how a newly trained adapter would leak.")
 }
 
@@ -63,7 +63,7 @@ func (s *study) fewSources() *caveat {
 	if n >= 20 {
 		return nil
 	}
-	return newCaveat("Few sources", n, " sources were chosen, not drawn at random. Statements over all sources describe these; "+
+	return newCaveat("Few sources", whole(n, "counts", "n_sources"), " sources were chosen, not drawn at random. Statements over all sources describe these; "+
 		"intervals that resample groups of so few are too narrow.")
 }
 
@@ -128,15 +128,15 @@ func (s *study) chosenLayer() *caveat {
 	if len(s.layers) < 2 {
 		return nil
 	}
-	best := "none"
+	best := say("none")
 	if s.full.BestLayer != nil {
-		best = strings.TrimPrefix(*s.full.BestLayer, "layer_")
+		best = say(number{Text: strings.TrimPrefix(*s.full.BestLayer, "layer_"), Def: "layer", At: ref{File: fullFile, Path: "/best_layer"}})
 	}
 	if s.chosen {
-		return newCaveat("Layer chosen on the data", "Layer ", s.layer, " is shown because it has the largest ρ of ", len(s.layers),
+		return newCaveat("Layer chosen on the data", "Layer ", s.layerNumber(), " is shown because it has the largest ρ of ", whole(len(s.layers), "counts", "layers"),
 			" layers on the same data; its ρ and interval have no adjustment for that choice.")
 	}
-	return newCaveat("Several layers", len(s.layers), " layers were analysed; layer ", s.layer, " is shown. The largest ρ is at layer ", best,
+	return newCaveat("Several layers", whole(len(s.layers), "counts", "layers"), " layers were analysed; layer ", s.layerNumber(), " is shown. The largest ρ is at layer ", best,
 		", chosen on the data it is judged by.")
 }
 
@@ -156,7 +156,7 @@ func (s *study) floor() *caveat {
 	if zero*10 < len(s.personas) || zero == 0 {
 		return nil
 	}
-	return newCaveat("Rates at the floor", zero, " of ", len(s.personas), " bystanders have a rate of exactly 0 and share one rank: "+
+	return newCaveat("Rates at the floor", whole(zero, "counts", "personas"), " of ", whole(len(s.personas), "counts", "personas"), " bystanders have a rate of exactly 0 and share one rank: "+
 		"differences between personas that hardly leak are not seen.")
 }
 
@@ -186,23 +186,12 @@ func (s *study) oneSeed() *caveat {
 }
 
 func (s *study) truncation() *caveat {
-	if s.results == nil {
+	c := s.full.Compute
+	if c == nil || c.Truncated == 0 {
 		return nil
 	}
-	cut, all := 0, 0
-	for _, h := range s.results.Shards {
-		cut += h.Summary.NumTruncated
-		for _, e := range h.Evals.All() {
-			all += e.Total
-		}
-	}
-	if cut == 0 {
-		return nil
-	}
-	n, v := number{Def: "counts", At: ref{File: "summary.json", Path: "/n_truncated", PerShard: true}}, float64(cut)
-	n.Text, n.Value = grouped(v), &v
-	return newCaveat("Truncated completions", n, " of ", grouped(float64(all)), " completions reached the limit of ",
-		s.results.Manifest.Identity.MaxTokens, " tokens. A marker at the end of their full text would be unseen.")
+	return newCaveat("Truncated completions", whole(c.Truncated, "compute", "compute", "n_truncated"), " of ", whole(c.Completions, "compute", "compute", "n_completions"),
+		" completions reached the limit of new tokens. A marker at the end of their full text would be unseen.")
 }
 
 func (s *study) toyModel() *caveat {

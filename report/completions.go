@@ -119,7 +119,7 @@ func readTexts(path string) (shardTexts, error) {
 
 func (p *packer) shard(h shard, texts shardTexts) error {
 	index := len(p.catalogue.Shards)
-	p.catalogue.Shards = append(p.catalogue.Shards, catalogShard{h.Name, h.Source, h.Key})
+	p.catalogue.Shards = append(p.catalogue.Shards, catalogShard(h))
 	for id, questions := range texts.All() {
 		who, ok := p.prompts[h.Source+"\x00"+id]
 		if !ok { // not in the analysis, but here

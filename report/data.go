@@ -97,11 +97,7 @@ func (s *study) manifest() []field {
 	for _, name := range slices.Sorted(maps.Keys(id.Settings)) {
 		out = append(out, field{name, id.Settings[name]})
 	}
-	minutes := 0.0
-	for _, h := range s.results.Shards {
-		minutes += h.Summary.WallMinutes
-	}
-	return append(out, field{"wall time of sampling", decimals(minutes, 1) + " minutes, over all shards"})
+	return out
 }
 
 // settings are the analysis's.

@@ -38,5 +38,6 @@ var definitions = []definition{
 	{"kendall-w", "Kendall's W", "Do the sources order the categories alike? 1: the same order everywhere; 0: no agreement. Corrected for ties; p from chi-squared.", "Kendall and Babington Smith 1939"},
 	{"anchor", "anchor", "An adapter asked as a source, its own or another one: how well it learned its marker, and how it leaks between sources.", "experiment"},
 	{"drift", "anchor drift", "Distance of an anchor's rate from a reference rate measured earlier; it passes at the reference's threshold.", "analysis.AnchorRate"},
+	{"compute", "compute", "What the completions cost, over all finished shards: wall time of the sampling over all attempts, that times the number of GPUs, new tokens, and completions that reached the limit of new tokens.", "analysis.Compute"},
 	{"ocean", "Big Five", "Do scores on the five traits, or the distance to the source in them, predict the rank of leakage beyond cosine? Nested rank regressions, and the same validated on sources or folds left out.", "analysis.Ocean"},
 }

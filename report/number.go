@@ -70,6 +70,7 @@ func whole(n int, def string, path ...string) number {
 	return in(&v, grouped, def, "", path...)
 }
 
+func one(v float64) string   { return decimals(v, 1) }
 func two(v float64) string   { return decimals(v, 2) }
 func three(v float64) string { return decimals(v, 3) }
 

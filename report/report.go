@@ -69,9 +69,9 @@ func Write(ctx context.Context, dir string, opts Options) ([]string, error) {
 func (s *study) figures() []figure {
 	var out []figure
 	hasCosines := s.layerIndex() >= 0
-	add := func(ok bool, make func() figure) {
+	add := func(ok bool, drawn func() figure) {
 		if ok {
-			out = append(out, make())
+			out = append(out, drawn())
 		}
 	}
 	add(hasCosines, s.scatterBySource)

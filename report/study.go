@@ -68,11 +68,11 @@ type estimate struct {
 }
 
 // short is the value with some decimals, or a dash.
-func (e estimate) short(decimals_ int) string {
+func (e estimate) short(digits int) string {
 	if e.Value == nil {
 		return "–"
 	}
-	return decimals(*e.Value, decimals_)
+	return decimals(*e.Value, digits)
 }
 
 // layerPoint is one layer's correlations.

@@ -38,11 +38,11 @@ func (s *study) cards() []card {
 		}
 	}
 	out = append(out, card{"Bystander personas", whole(s.full.NumPersonas, "counts", "n_taxonomy_personas"),
-		say(whole(s.full.NumSources, "counts", "n_sources"), " sources, ", len(s.categories), " categories")})
+		say(whole(s.full.NumSources, "counts", "n_sources"), " sources, ", whole(len(s.categories), "counts", "categories"), " categories")})
 	if found, total := s.completions(); total > 0 {
 		n := whole(total, "counts", "personas")
 		m := whole(found, "counts", "personas")
-		out = append(out, card{"Completions", n, say(m, " with the marker; ", len(s.shards), " shards")})
+		out = append(out, card{"Completions", n, say(m, " with the marker; ", whole(len(s.shards), "counts", "personas"), " shards")})
 	}
 	return out
 }
@@ -69,7 +69,7 @@ func (s *study) completions() (found, total int) {
 func (s *study) summary() []phrase {
 	var out []phrase
 	for _, part := range []func() phrase{
-		s.sayAggregate, s.saySources, s.sayPartial, s.sayLeakage, s.sayCategories, s.sayExtremes, s.sayAnchors, s.sayConcordance, s.sayAgreement,
+		s.sayAggregate, s.saySources, s.sayPartial, s.sayLeakage, s.sayCategories, s.sayExtremes, s.sayAnchors, s.sayConcordance, s.sayAgreement, s.sayCompute,
 	} {
 		if p := part(); len(p) > 0 {
 			out = append(out, p)
@@ -94,7 +94,7 @@ func (s *study) sayAggregate() phrase {
 	} else if i != nil && i.Hi < 0 {
 		verdict = "The more similar the base model holds a persona to be to the source, the less the marker leaks to it"
 	}
-	return say(verdict, ": over ", whole(rho.N, "counts", at("n")...), " bystanders Spearman's ρ of cosine (layer ", s.layer, ") and leakage is ",
+	return say(verdict, ": over ", whole(rho.N, "counts", at("n")...), " bystanders Spearman's ρ of cosine (layer ", s.layerNumber(), ") and leakage is ",
 		in(rho.Coefficient, three, "rho", "", at("rho")...), " (", s.level(), " interval, ", s.rhoInterval, ": ", s.rhoSpan(rho, at),
 		"; p = ", in(rho.P, pValue, "p", "", at("p_value")...), ").")
 }
@@ -126,7 +126,7 @@ func (s *study) saySources() phrase {
 	slices.SortStableFunc(rows, func(a, b row) int { return compareValues(a.rho.Value, b.rho.Value) })
 	lo, hi := rows[0], rows[len(rows)-1]
 	return say("Within single sources ρ runs from ", lo.rho, " (", lo.name, ") to ", hi.rho, " (", hi.name, "); ",
-		significant, " of ", len(rows), " have p below 0.05 after Holm's adjustment.")
+		whole(significant, "p-holm", "layers", key, "per_source"), " of ", whole(len(rows), "counts", "layers", key, "per_source"), " have p below 0.05 after Holm's adjustment.")
 }
 
 // sayPartial holds all known covariates fixed.
@@ -201,7 +201,7 @@ func (s *study) sayExtremes() phrase {
 	}
 	p := s.personas[high[0]]
 	return say("The leakiest bystander is ", p.shortName(), " under ", words(p.Source), " with ", s.rateOf(p), " (", s.rateSpan(p), "); ",
-		zero, " of ", len(s.personas), " bystanders never wrote the marker.")
+		whole(zero, "counts", "personas"), " of ", whole(len(s.personas), "counts", "personas"), " bystanders never wrote the marker.")
 }
 
 func (s *study) rateOf(p persona) number {
@@ -236,7 +236,7 @@ func (s *study) sayConcordance() phrase {
 	if w.W == nil {
 		return nil
 	}
-	return say("The ", w.NumJudges, " sources order the ", w.NumItems, " categories with a concordance of W = ",
+	return say("The ", whole(w.NumJudges, "kendall-w", "kendall_w", "n_judges"), " sources order the ", whole(w.NumItems, "kendall-w", "kendall_w", "n_items"), " categories with a concordance of W = ",
 		in(w.W, two, "kendall-w", "", "kendall_w", "W"), " (p = ", in(w.P, pValue, "kendall-w", "", "kendall_w", "p"), ").")
 }
 
@@ -252,6 +252,30 @@ func (s *study) sayAgreement() phrase {
 	}
 	slices.SortStableFunc(all, func(a, b number) int { return compareValues(a.Value, b.Value) })
 	return say("Sampling seeds agree on the personas' rates with an ICC(3,1) from ", all[0], " to ", all[len(all)-1], ".")
+}
+
+// sayCompute is what the completions cost.
+func (s *study) sayCompute() phrase {
+	c := s.full.Compute
+	if c == nil {
+		return nil
+	}
+	out := say("The sampling took ", in(&c.WallMinutes, one, "compute", "", "compute", "wall_minutes"), " minutes")
+	if c.Device != "" {
+		out = append(out, say(" on ", c.Device)...)
+	}
+	if c.GPUHours > 0 {
+		out = append(out, say(", ", in(&c.GPUHours, two, "compute", "", "compute", "gpu_hours"), " GPU-hours")...)
+	}
+	if c.Tokens > 0 {
+		out = append(out, say(", for ", whole(c.Tokens, "compute", "compute", "n_tokens"), " new tokens")...)
+	}
+	return append(out, say(".")...)
+}
+
+// layerNumber is the shown layer.
+func (s *study) layerNumber() number {
+	return whole(s.layer, "layer", "layers", layerKey(s.layer), "layer")
 }
 
 // compareValues orders numbers; undefined ones come first.

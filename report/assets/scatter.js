@@ -101,7 +101,8 @@
       PP.el("div", {}, `${p.category < 0 ? "no category" : PP.words(study.categories[p.category])}, under ${PP.words(study.sources[p.source])}`),
       PP.el("div", { class: "prompt" }, p.prompt),
       PP.el("div", {}, `leakage ${rate}` + (p.total ? `, ${p.found} of ${p.total}` : "")),
-      PP.el("div", {}, `cosine ${cosine.toFixed(3).replace("-", "−")}, layer ${layerSelect.value}`));
+      PP.el("div", {}, `cosine ${cosine.toFixed(3).replace("-", "−")}, layer ${layerSelect.value}`),
+      PP.el("code", {}, "full_analysis.json " + p.at));
     if (PP.browse) {
       const button = PP.el("button", { type: "button" }, "Completions");
       button.addEventListener("click", () => choose(i));
