@@ -102,7 +102,7 @@ func TestSameBytesForOddShapes(t *testing.T) {
 	}
 	want := digest(collect(t, open(t, nil), requests...))
 	for _, chunk := range []int{1, 2, 33, 64} {
-		e := open(t, func(o *engine.Options) { o.Chunk, o.Slots, o.Contexts = chunk, 9, 1 })
+		e := open(t, func(o *engine.Options) { o.Chunk, o.Slots, o.Contexts, o.Threads = chunk, 9, 1, 1 })
 		for _, r := range requests {
 			for key, g := range digest(collect(t, e, r)) {
 				if g != want[key] {

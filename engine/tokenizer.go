@@ -117,7 +117,10 @@ func (t *Tokenizer) firstSpecial(text string) (int, llama.Special) {
 	return best, which
 }
 
+// normal is the text as the model's tokenizer wants it. Bytes that are not UTF-8, some
+// of which llama.cpp refuses, become U+FFFD, as they do in Decode.
 func (t *Tokenizer) normal(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	if t.nfc {
 		return norm.NFC.String(text)
 	}

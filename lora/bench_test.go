@@ -52,23 +52,25 @@ func BenchmarkFiles(b *testing.B) {
 		b.Fatal(err)
 	}
 	out := file("out.gguf")
-	run("copy", out, func() error { return copyFile(model, out) })
+	// A copy before each: the pace of a disk, and of a machine, changes.
+	beside := func(name string, f func() error) {
+		run("copy before "+name, out, func() error { return copyFile(model, out) })
+		run(name, out, f)
+	}
 	for _, kind := range []models.WeightType{models.TypeKeep, models.TypeF16, models.TypeF32, models.TypeQ8} {
-		run("convert "+string(kind), out, func() error {
+		beside("convert "+string(kind), func() error {
 			return models.Convert(ctx, file("hf"), out, models.ConvertOptions{Type: kind})
 		})
 	}
-	run("merge 1", out, func() error {
-		return lora.Merge(ctx, model, []lora.Adapter{{Path: file("adapter")}}, out, lora.MergeOptions{})
-	})
-	run("merge 3", out, func() error {
-		return lora.Merge(ctx, model, slices.Repeat([]lora.Adapter{{Path: file("adapter")}}, 3), out, lora.MergeOptions{})
-	})
-	run("verify", out, func() error {
+	for _, n := range []int{1, 3} {
+		beside(fmt.Sprint("merge ", n), func() error {
+			return lora.Merge(ctx, model, slices.Repeat([]lora.Adapter{{Path: file("adapter")}}, n), out, lora.MergeOptions{})
+		})
+	}
+	beside("verify", func() error {
 		_, err := models.Verify(ctx, out, nil)
 		return err
 	})
-	run("copy again", out, func() error { return copyFile(model, out) })
 }
 
 // writeHF turns a GGUF model back into a checkpoint directory.
