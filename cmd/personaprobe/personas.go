@@ -14,7 +14,7 @@ func newPersonasCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "personas",
 		Usage:       "look after taxonomies",
-		Subcommands: []*cli.Command{newPersonasCheckCommand()},
+		Subcommands: []*cli.Command{newPersonasCheckCommand(), newPersonasAgreeCommand()},
 	}
 }
 
