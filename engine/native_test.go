@@ -10,24 +10,14 @@ import (
 	"strconv"
 	"testing"
 
-	"personaprobe/cgo/cudalib"
 	"personaprobe/engine"
+	"personaprobe/internal/cudatest"
 )
 
 // openNative opens the tiny model on the native path, or skips the test.
 func openNative(t testing.TB, slots int) *engine.Engine {
 	t.Helper()
-	dir, err := cudalib.FindDir()
-	if err != nil {
-		t.Skipf("needs a GPU: %v", err)
-	}
-	k, err := cudalib.OpenKernels(dir)
-	if err == nil {
-		_, err = k.Device()
-	}
-	if err != nil {
-		t.Skipf("needs a GPU: %v", err)
-	}
+	cudatest.Kernels(t)
 	return open(t, func(o *engine.Options) {
 		o.CPU, o.Backend, o.Slots = false, engine.BackendNative, slots
 	})

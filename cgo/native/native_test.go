@@ -9,23 +9,13 @@ import (
 
 	"personaprobe/cgo/cudalib"
 	"personaprobe/cgo/native"
+	"personaprobe/internal/cudatest"
 )
 
-// library opens the kernels or skips the test.
+// library opens the kernels, or skips the test where there are none or no GPU.
 func library(t testing.TB) *native.Library {
 	t.Helper()
-	dir, err := cudalib.FindDir()
-	if err != nil {
-		t.Skipf("needs a GPU: %v", err)
-	}
-	k, err := cudalib.OpenKernels(dir)
-	if err != nil {
-		t.Skipf("needs a GPU: %v", err)
-	}
-	if _, err := k.Device(); err != nil {
-		t.Skipf("needs a GPU: %v", err)
-	}
-	lib, err := native.Open(k)
+	lib, err := native.Open(cudatest.Kernels(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,11 +316,7 @@ func TestMerge(t *testing.T) {
 // TestMemory opens and closes models and decoders without losing device memory.
 func TestMemory(t *testing.T) {
 	l := library(t)
-	dir, _ := cudalib.FindDir()
-	k, err := cudalib.OpenKernels(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := cudatest.Kernels(t)
 	s := shapes[0]
 	s.Type, s.Context, s.Eps, s.RopeBase = native.F16, 64, 1e-6, 1e4
 	var free []uint64
