@@ -43,6 +43,12 @@ cuda: ## build the CUDA plugins for ARCH (default: the GPU found, else 90) into 
 	cmake -S cgo/cuda -B build/cuda -G Ninja -DARCH=$(ARCH) -DGGML_DIR=$(GGML)
 	cmake --build build/cuda
 
+.PHONY: release
+release: toolchain ## build bin/personaprobe with the CUDA plugins inside, from build/cuda or by make cuda
+	[ -e build/cuda/libggml-cuda.so ] && [ -e build/cuda/libpersonaprobe-cuda.so ] || $(MAKE) cuda
+	go run ./cgo/plugins/pack build/cuda cgo/plugins/files
+	go build -trimpath -tags plugins -ldflags '-s -w $(LDFLAGS)' -o bin/personaprobe ./cmd/personaprobe
+
 .PHONY: test-gpu
 test-gpu: ## build the plugins and run the tests on the GPU; scripts/test-gpu.sh says how without Go
 	scripts/test-gpu.sh

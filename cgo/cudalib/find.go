@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"personaprobe/cgo/plugins"
 )
 
 // Names of the files in a plugin directory.
@@ -28,8 +30,8 @@ var (
 	ErrNoCgo = errors.New("built without cgo: CUDA is missing; build with CGO_ENABLED=1")
 )
 
-// FindDir returns the directory of the plugins: $PERSONAPROBE_PLUGINS, else the first
-// of "plugins" beside the program, build/cuda beside the program or its parent, and
+// FindDir returns the directory of the plugins: $PERSONAPROBE_PLUGINS, else where those
+// inside a release build are unpacked, else the first of "plugins" beside the program, build/cuda beside the program or its parent, and
 // build/cuda in the working directory that has [KernelsFile] or [GGMLFile]. The error
 // wraps [ErrAbsent].
 func FindDir() (string, error) {
@@ -38,6 +40,12 @@ func FindDir() (string, error) {
 			return dir, nil
 		}
 		return "", fmt.Errorf("%w: %s=%s holds neither %s nor %s", ErrAbsent, DirVariable, dir, KernelsFile, GGMLFile)
+	}
+	switch dir, err := plugins.Dir(); {
+	case err == nil:
+		return dir, nil
+	case !errors.Is(err, plugins.ErrNone):
+		return "", fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
 	for _, dir := range candidates() {
 		if hasPlugin(dir) {
