@@ -19,6 +19,10 @@ var plugins = sync.OnceValue(func() *cudalib.Kernels {
 		slog.Debug("no GPU", "why", err)
 		return nil
 	}
+	if !cudalib.HasDriver() {
+		slog.Debug("no GPU", "why", "no NVIDIA driver")
+		return nil
+	}
 	if missing := cudalib.PreloadHostLibraries(); len(missing) > 0 {
 		slog.Warn("the CUDA plugins need libraries that this host lacks; see personaprobe doctor", "missing", missing)
 		return nil

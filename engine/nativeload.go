@@ -28,6 +28,9 @@ func openKernels() (*native.Library, cudalib.Device, error) {
 	if err != nil {
 		return nil, cudalib.Device{}, err
 	}
+	if !cudalib.HasDriver() {
+		return nil, cudalib.Device{}, fmt.Errorf("%w here: no NVIDIA driver", cudalib.ErrAbsent)
+	}
 	k, err := cudalib.OpenKernels(dir)
 	if err != nil {
 		return nil, cudalib.Device{}, err

@@ -83,6 +83,13 @@ func hasPlugin(dir string) bool {
 // order in which they have to be loaded.
 var HostLibraries = []string{"libcublasLt.so.13", "libcublas.so.13"}
 
+// helpfulLibraries are needed by plugins that were not built by this project's CMake
+// files, which link the CUDA runtime statically.
+var helpfulLibraries = []string{"libcudart.so.13"}
+
+// DriverLibrary comes with NVIDIA's driver and nowhere else.
+const DriverLibrary = "libcuda.so.1"
+
 // LibraryVariable names the environment variable with a directory of [HostLibraries]
 // that the dynamic linker does not search.
 const LibraryVariable = "PERSONAPROBE_CUDA_LIBS"

@@ -82,21 +82,30 @@ func open(path string) (*Kernels, error) {
 // environments keep them, unless the dynamic linker finds them itself. It returns
 // those it did not find. Call it before loading a plugin that needs them.
 func PreloadHostLibraries() (missing []string) {
+	for _, name := range helpfulLibraries {
+		preloadAnywhere(name)
+	}
 	for _, name := range HostLibraries {
-		if preload(name) {
-			continue
-		}
-		found := false
-		for _, dir := range libraryDirs() {
-			if found = preload(filepath.Join(dir, name)); found {
-				break
-			}
-		}
-		if !found {
+		if !preloadAnywhere(name) {
 			missing = append(missing, name)
 		}
 	}
 	return missing
+}
+
+// HasDriver reports whether this host has NVIDIA's driver.
+func HasDriver() bool { return preload(DriverLibrary) }
+
+func preloadAnywhere(name string) bool {
+	if preload(name) {
+		return true
+	}
+	for _, dir := range libraryDirs() {
+		if preload(filepath.Join(dir, name)) {
+			return true
+		}
+	}
+	return false
 }
 
 func preload(name string) bool {

@@ -15,6 +15,9 @@ func OpenKernels(string) (*Kernels, error) { return nil, ErrNoCgo }
 // PreloadHostLibraries finds nothing.
 func PreloadHostLibraries() []string { return HostLibraries }
 
+// HasDriver finds nothing.
+func HasDriver() bool { return false }
+
 // Symbol fails.
 func (*Kernels) Symbol(string) (unsafe.Pointer, error) { return nil, ErrNoCgo }
 

@@ -34,13 +34,11 @@ func runDoctor(out io.Writer) {
 	row("llama.cpp", "%s", llama.Revision)
 	row("cores", "%d", runtime.NumCPU())
 	row("CPU features", "%s", cpuFeatures())
-	gpu := false
+	for _, line := range gpuReport() {
+		row("GPU", "%s", line)
+	}
 	for _, d := range llama.Devices() {
 		row("device", "%s: %s, %s free of %s", d.Name, d.Description, gib(d.Free), gib(d.Total))
-		gpu = gpu || d.Type == "gpu"
-	}
-	if !gpu {
-		row("GPU", "none in use: ggml's CUDA plugin is not loaded; everything runs on the CPU")
 	}
 	dir, err := models.CacheDir()
 	if err == nil {
