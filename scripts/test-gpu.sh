@@ -12,7 +12,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="cgo/cudalib"
+packages="cgo/cudalib cgo/native engine"
 tests=build/gpu
 
 prepare() {
@@ -48,6 +48,14 @@ each() {
     (cd "$p" && PERSONAPROBE_PLUGINS="$root/build/cuda" $tool "$binary" "$@")
 }
 
+# only PACKAGE: the tests of a package that concern the GPU.
+only() {
+    case $1 in
+    engine) echo 'GPU|Native' ;;
+    *) echo . ;;
+    esac
+}
+
 root=$PWD
 tool=
 case ${1:-all} in
@@ -57,7 +65,7 @@ run | all)
     build
     status=0
     for p in $packages; do
-        each "$p" -test.v -test.timeout 8m || status=1
+        each "$p" -test.v -test.timeout 8m -test.run "$(only "$p")" || status=1
     done
     [ "${1:-all}" = run ] || "$0" sanitize || status=1
     exit $status
@@ -65,7 +73,7 @@ run | all)
 sanitize)
     for check in memcheck racecheck; do
         tool="compute-sanitizer --tool $check --error-exitcode 9"
-        each cgo/cudalib -test.v -test.short -test.run 'Sample.*/gpu'
+        each cgo/cudalib -test.v -test.short -test.run '(Sample|Merge).*/gpu'
     done
     ;;
 bench) each cgo/cudalib -test.run '^$' -test.bench . -test.benchtime 50x ;;
