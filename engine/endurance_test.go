@@ -158,7 +158,8 @@ func (s instantStepper) Capacity() Capacity {
 func (instantStepper) Use(string) error    { return nil }
 func (instantStepper) Fork(int, int) error { return nil }
 func (instantStepper) Free(int) error      { return nil }
-func (instantStepper) Step(s *Step) error {
+func (instantStepper) Finish(*Step) error  { return nil }
+func (instantStepper) Start(s *Step) error {
 	n := len(s.Rows)
 	for _, c := range s.Chunks {
 		n += len(c.Draws)

@@ -17,7 +17,9 @@ type fakeStepper struct {
 	calls    int
 	failAt   int // this call fails; 0: none does
 	steps    int
-	problem  error // the first broken rule
+	under    int     // steps started and not finished
+	before   []int32 // choices of the last step's rows
+	problem  error   // the first broken rule
 }
 
 const (
@@ -70,8 +72,11 @@ func (f *fakeStepper) Free(slot int) error {
 	return nil // freeing must work, or a failure could not be cleaned up
 }
 
-func (f *fakeStepper) Step(s *Step) error {
+func (f *fakeStepper) Start(s *Step) error {
 	f.steps++
+	if f.under++; f.under > 1 && !f.capacity.Ahead || f.under > 2 {
+		f.complain("%d steps under way", f.under)
+	}
 	tokens := 0
 	for _, c := range s.Chunks {
 		tokens += len(c.Tokens)
@@ -95,8 +100,31 @@ func (f *fakeStepper) Step(s *Step) error {
 			f.complain("rows out of order: slot %d after %d", r.Slot, last)
 		}
 		last = r.Slot
+		if r.After > len(f.before) {
+			f.complain("row after row %d of %d", r.After-1, len(f.before))
+			r.After = 0
+		}
+		if r.After > 0 {
+			r.Token = f.before[r.After-1]
+		}
 		f.feed(r.Slot, r.Pos, r.Token)
 		s.Choices = append(s.Choices, f.choose(r.Slot, r.Draw))
+	}
+	f.before = f.before[:0]
+	for _, c := range s.Choices[len(s.Choices)-len(s.Rows):] {
+		f.before = append(f.before, c.Token)
+	}
+	err := f.call()
+	if err != nil {
+		f.under-- // it has not been started
+	}
+	return err
+}
+
+func (f *fakeStepper) Finish(*Step) error {
+	if f.under--; f.under < 0 {
+		f.complain("no step is under way")
+		f.under = 0
 	}
 	return f.call()
 }

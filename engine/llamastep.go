@@ -47,7 +47,10 @@ func (l *llamaStepper) Free(slot int) error {
 	return l.ctx.Remove(slot, 0)
 }
 
-func (l *llamaStepper) Step(s *Step) error {
+// Finish has nothing to wait for.
+func (l *llamaStepper) Finish(*Step) error { return nil }
+
+func (l *llamaStepper) Start(s *Step) error {
 	for rest := s.Chunks; len(rest) > 0; {
 		n := l.mergeable(rest)
 		if err := l.prefill(s, rest[:n]); err != nil {

@@ -17,6 +17,8 @@ type nativeStepper struct {
 	pool     *blockPool
 	slots    []pages
 	pass     promptPass
+	turn     int   // slot of the next decode step
+	under    []int // slots of those under way, the oldest first
 }
 
 func newNativeStepper(m *nativeModel, rows, tokens int) (*nativeStepper, error) {
@@ -27,7 +29,7 @@ func newNativeStepper(m *nativeModel, rows, tokens int) (*nativeStepper, error) 
 	}
 	n := &nativeStepper{
 		m: m, d: d,
-		capacity: Capacity{Slots: rows + promptSlots, Rows: rows, Context: tokens, Chunk: nativeChunk},
+		capacity: Capacity{Slots: rows + promptSlots, Rows: rows, Context: tokens, Chunk: nativeChunk, Ahead: true},
 		pool:     newBlockPool(z.Blocks),
 		slots:    make([]pages, rows+promptSlots),
 	}
@@ -62,7 +64,8 @@ func (n *nativeStepper) Free(slot int) error {
 	return nil
 }
 
-func (n *nativeStepper) Step(s *Step) error {
+// Start computes the prompts and queues the rows.
+func (n *nativeStepper) Start(s *Step) error {
 	if err := n.prompts(s); err != nil {
 		return fmt.Errorf("prompt: %w", err)
 	}
@@ -73,6 +76,21 @@ func (n *nativeStepper) Step(s *Step) error {
 		return fmt.Errorf("decode %d rows: %w", len(s.Rows), err)
 	}
 	return nil
+}
+
+// Finish waits for the rows.
+func (n *nativeStepper) Finish(s *Step) error {
+	if len(s.Rows) == 0 || len(n.under) == 0 {
+		return nil
+	}
+	slot := n.under[0]
+	n.under = n.under[1:]
+	if err := n.d.Wait(slot); err != nil {
+		return fmt.Errorf("decode %d rows: %w", len(s.Rows), err)
+	}
+	var err error
+	s.Choices, err = appendChoices(s.Choices, n.d.Step(slot).Choices[:len(s.Rows)])
+	return err
 }
 
 // prompts computes the chunks, as many tokens a pass as it has rows.
@@ -125,9 +143,9 @@ func (n *nativeStepper) run(s *Step) error {
 	return err
 }
 
-// decode computes one token for each row.
+// decode queues one token for each row.
 func (n *nativeStepper) decode(s *Step) error {
-	st, table := n.d.Step(0), n.d.Sizes().Table
+	st, table := n.d.Step(n.turn), n.d.Sizes().Table
 	for i := range st.Rows {
 		if i >= len(s.Rows) {
 			st.Rows[i], st.Draws[i] = native.Row{Pos: -1}, cudalib.Draw{Row: -1}
@@ -138,19 +156,20 @@ func (n *nativeStepper) decode(s *Step) error {
 		if seq.length == r.Pos && !seq.grow(n.pool, false) {
 			return fmt.Errorf("%w: the cache has no block left", native.ErrMemory)
 		}
-		st.Rows[i] = native.Row{Token: r.Token, Pos: int32(r.Pos), Prefix: int32(seq.prefix)}
+		token := r.Token
+		if r.After > 0 {
+			token = -int32(r.After) // of the other slot's choices
+		}
+		st.Rows[i] = native.Row{Token: token, Pos: int32(r.Pos), Prefix: int32(seq.prefix)}
 		st.Draws[i] = drawOf(&r.Draw, i)
 		copy(st.Tables[i*table:(i+1)*table], seq.blocks)
 	}
-	if err := n.d.Start(0); err != nil {
+	if err := n.d.Start(n.turn); err != nil {
 		return err
 	}
-	if err := n.d.Wait(0); err != nil {
-		return err
-	}
-	var err error
-	s.Choices, err = appendChoices(s.Choices, st.Choices[:len(s.Rows)])
-	return err
+	n.under = append(n.under, n.turn)
+	n.turn = 1 - n.turn
+	return nil
 }
 
 func (n *nativeStepper) close() error {

@@ -22,7 +22,7 @@ type job struct {
 type group struct {
 	job
 	slot    int              // where the prompt is, until the last completion takes the slot over
-	done    int              // prompt tokens computed
+	planned int              // prompt tokens that have been in a step
 	first   []sampler.Choice // first token of each completion, once the prompt is computed
 	started int              // completions started
 	since   time.Time        // of the admission
@@ -39,6 +39,9 @@ type sequence struct {
 	tokens   []int32
 	logProbs []float32
 	logProb  float64
+	pending  int  // tokens under way: 0 or 1
+	row      int  // of the step under way that has it
+	finished bool // a row may still be under way
 }
 
 // result is a finished sequence.
@@ -67,8 +70,9 @@ type scheduler struct {
 	nActive  int
 	held     *job // pulled, but not yet admissible
 	noMore   bool // the source is dry
-	step     Step
-	inStep   []*group // the groups of step.Chunks
+	steps    [2]Step
+	turn     int   // of steps: the next to be planned
+	under    *Step // started and not collected; nil: none
 	counters *Counters
 }
 
@@ -83,6 +87,12 @@ func newScheduler(s Stepper, end map[int32]bool, stop stopRule, counters *Counte
 // scheduler is empty again, unless the stepper fails at that too.
 func (s *scheduler) run(ctx context.Context, next func() (*job, error), emit func(result) bool) error {
 	err := s.loop(ctx, next, emit)
+	if s.under != nil { // its result is of no use
+		if e := s.stepper.Finish(s.under); err == nil {
+			err = e
+		}
+		s.under = nil
+	}
 	if cleanup := s.clear(); err == nil {
 		err = cleanup
 	}
@@ -100,24 +110,46 @@ func (s *scheduler) loop(ctx context.Context, next func() (*job, error), emit fu
 		if ok, err := s.admit(next, emit); err != nil || !ok {
 			return err
 		}
-		s.plan()
-		if len(s.step.Chunks) == 0 && len(s.step.Rows) == 0 {
-			if len(s.groups) > 0 {
-				continue // first tokens are drawn, start is next
-			}
-			if s.noMore && s.held == nil {
+		step := s.plan()
+		if len(step.Chunks) == 0 && len(step.Rows) == 0 {
+			if s.under == nil && len(s.groups) == 0 && s.noMore && s.held == nil {
 				return nil
+			}
+			// A step is under way, or first tokens are drawn and start is next.
+			if ok, err := s.finish(emit); err != nil || !ok {
+				return err
 			}
 			continue
 		}
-		if err := s.stepper.Step(&s.step); err != nil {
+		if err := s.stepper.Start(step); err != nil {
 			return err
 		}
-		s.counters.addStep(&s.step, s.capacity.Rows)
-		if ok, err := s.collect(emit); err != nil || !ok {
+		s.turn = 1 - s.turn
+		if ok, err := s.finish(emit); err != nil || !ok {
+			s.under = step
 			return err
+		}
+		s.under = step
+		if !s.capacity.Ahead {
+			if ok, err := s.finish(emit); err != nil || !ok {
+				return err
+			}
 		}
 	}
+}
+
+// finish waits for the step under way, if there is one, and collects it.
+func (s *scheduler) finish(emit func(result) bool) (bool, error) {
+	step := s.under
+	if step == nil {
+		return true, nil
+	}
+	s.under = nil
+	if err := s.stepper.Finish(step); err != nil {
+		return false, err
+	}
+	s.counters.addStep(step, s.capacity.Rows)
+	return s.collect(step, emit)
 }
 
 // start gives free slots to completions whose prompts are computed. The last
@@ -218,41 +250,49 @@ func (s *scheduler) admit(next func() (*job, error), emit func(result) bool) (bo
 // While completions of computed prompts wait for rows, prompts can wait, too, until
 // they fill a chunk: a device that pads its passes would compute each alone at the
 // price of a chunk.
-func (s *scheduler) plan() {
-	st := &s.step
-	st.Chunks, st.Rows, st.Choices = st.Chunks[:0], st.Rows[:0], st.Choices[:0]
-	s.inStep = s.inStep[:0]
+func (s *scheduler) plan() *Step {
+	st := &s.steps[s.turn]
+	*st = Step{Chunks: st.Chunks[:0], Rows: st.Rows[:0], Choices: st.Choices[:0], groups: st.groups[:0], sequences: st.sequences[:0]}
 	tokens := 0
 	if s.stocked() {
 		tokens = s.capacity.Chunk // none
 	}
 	for _, g := range s.groups {
-		if g.ready() || tokens >= s.capacity.Chunk {
+		if g.planned == len(g.prompt) || tokens >= s.capacity.Chunk {
 			continue
 		}
-		n := min(len(g.prompt)-g.done, s.capacity.Chunk)
-		c := Chunk{Slot: g.slot, Pos: g.done, Tokens: g.prompt[g.done : g.done+n]}
-		if g.done+n == len(g.prompt) {
+		n := min(len(g.prompt)-g.planned, s.capacity.Chunk)
+		c := Chunk{Slot: g.slot, Pos: g.planned, Tokens: g.prompt[g.planned : g.planned+n]}
+		g.planned += n
+		if g.planned == len(g.prompt) {
 			for k := range g.req.completions() {
 				c.Draws = append(c.Draws, g.draw(k, 0))
 			}
 		}
 		tokens += n
 		st.Chunks = append(st.Chunks, c)
-		s.inStep = append(s.inStep, g)
+		st.groups = append(st.groups, g)
 	}
 	for slot, seq := range s.active {
 		if seq == nil {
 			continue
 		}
-		n := len(seq.tokens)
-		st.Rows = append(st.Rows, Row{
-			Slot:  slot,
-			Pos:   len(seq.group.prompt) + n - 1,
-			Token: seq.tokens[n-1],
-			Draw:  seq.group.draw(seq.number, n),
-		})
+		n := len(seq.tokens) + seq.pending
+		if n == seq.group.maxTokens {
+			continue // the token under way is its last
+		}
+		row := Row{Slot: slot, Pos: len(seq.group.prompt) + n - 1, Draw: seq.group.draw(seq.number, n)}
+		if seq.pending > 0 {
+			row.After = seq.row + 1
+		} else {
+			row.Token = seq.tokens[n-1]
+		}
+		seq.pending++
+		seq.row = len(st.Rows)
+		st.Rows = append(st.Rows, row)
+		st.sequences = append(st.sequences, seq)
 	}
+	return st
 }
 
 // stocked reports whether computed prompts have completions to start, and the others
@@ -263,7 +303,7 @@ func (s *scheduler) stocked() bool {
 		if g.ready() {
 			stock = stock || g.unstarted() > 0
 		} else {
-			pending += len(g.prompt) - g.done
+			pending += len(g.prompt) - g.planned
 		}
 	}
 	return stock && pending < s.capacity.Chunk
@@ -290,22 +330,28 @@ func (j *job) seed(number int) (seed uint64, index int) {
 
 // collect takes the step's choices into groups and sequences and emits what is
 // finished.
-func (s *scheduler) collect(emit func(result) bool) (bool, error) {
-	choices := s.step.Choices
-	for i, c := range s.step.Chunks {
-		g := s.inStep[i]
-		g.done += len(c.Tokens)
+//
+// The row of a sequence that has finished in the meantime is passed over.
+func (s *scheduler) collect(step *Step, emit func(result) bool) (bool, error) {
+	choices := step.Choices
+	for i, c := range step.Chunks {
+		g := step.groups[i]
 		if len(c.Draws) > 0 {
 			g.first = append([]sampler.Choice{}, choices[:len(c.Draws)]...)
 			choices = choices[len(c.Draws):]
 		}
 	}
-	for i, row := range s.step.Rows {
-		seq := s.active[row.Slot]
+	for i, row := range step.Rows {
+		seq := step.sequences[i]
+		seq.pending--
+		if seq.finished {
+			continue
+		}
 		finish := s.push(seq, choices[i])
 		if finish == "" {
 			continue
 		}
+		seq.finished = true
 		s.active[row.Slot] = nil
 		s.nActive--
 		if err := s.release(row.Slot); err != nil {

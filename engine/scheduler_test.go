@@ -40,6 +40,7 @@ func drawCapacity(t *rapid.T) Capacity {
 		Rows:    rapid.IntRange(1, slots).Draw(t, "rows"),
 		Context: rapid.IntRange(2, 24).Draw(t, "context"),
 		Chunk:   rapid.IntRange(1, 9).Draw(t, "chunk"),
+		Ahead:   rapid.Bool().Draw(t, "ahead"),
 	}
 }
 

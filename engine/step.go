@@ -15,8 +15,12 @@ type Stepper interface {
 	Fork(dst, src int) error
 	// Free empties a slot.
 	Free(slot int) error
-	// Step computes the chunks, then the rows, and fills s.Choices.
-	Step(s *Step) error
+	// Start begins to compute the chunks, then the rows; Finish waits for the oldest
+	// step started and fills its Choices. Between the two the step belongs to the
+	// Stepper. A device may have one step more under way, if Capacity says so; slots
+	// may be freed meanwhile, because steps are computed in their order.
+	Start(s *Step) error
+	Finish(s *Step) error
 }
 
 // Capacity is the size of a Stepper.
@@ -25,10 +29,18 @@ type Capacity struct {
 	Rows    int // sequences that a step may advance, at most Slots
 	Context int // tokens per sequence, prompt and completion together
 	Chunk   int // length of a prompt's pieces, and about how many prompt tokens a step takes beside its rows
+
+	// Ahead says that a step may be started before the one before it is finished. It
+	// spares the device the waiting for the host, and costs a row of every completion
+	// that ends before its last token is known to.
+	Ahead bool
 }
 
 // Step is the work of one step. The scheduler owns and reuses it.
 type Step struct {
+	groups    []*group    // of Chunks
+	sequences []*sequence // of Rows
+
 	Chunks []Chunk // pieces of prompts
 	Rows   []Row   // sequences that get a token each, by rising slot
 
@@ -49,6 +61,9 @@ type Row struct {
 	Slot  int
 	Pos   int // position of Token
 	Token int32
+	// After, if not 0, says that the token is not known yet: it is the choice of row
+	// After-1 of the step before.
+	After int
 	Draw  Draw
 }
 
