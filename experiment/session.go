@@ -2,16 +2,13 @@ package experiment
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"slices"
 
 	"personaprobe/engine"
+	"personaprobe/internal/fingerprint"
 	"personaprobe/models"
 	"personaprobe/models/tiny"
 )
@@ -76,7 +73,7 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 		}
 	}()
 	s := &Session{Model: &EngineModel{e}}
-	if s.Inputs, err = inputs(study, e, opts.Build); err != nil {
+	if s.Inputs, err = inputs(ctx, study, e, opts.Build); err != nil {
 		return nil, err
 	}
 	return s, s.reserve()
@@ -117,37 +114,30 @@ func readStudy(p Plan) (*Study, error) {
 }
 
 // inputs gathers what determines the run's bytes.
-func inputs(study *Study, e *engine.Engine, build string) (Inputs, error) {
+func inputs(ctx context.Context, study *Study, e *engine.Engine, build string) (Inputs, error) {
 	in := Inputs{
 		Study: study, Build: build, Device: e.Device(), GPUs: e.GPUs(), Adapters: map[string]File{},
 		Settings: e.Settings(),
 	}
 	var err error
-	if in.Model, err = hashFile(e.Files().Model); err != nil {
+	if in.Model, err = hashed(ctx, e, e.Files().Model); err != nil {
 		return in, err
 	}
 	if study.Plan.Model == EmbeddedModel {
 		in.Name = EmbeddedModel
 	}
 	for name, path := range e.Files().Adapters {
-		if in.Adapters[name], err = hashFile(path); err != nil {
+		if in.Adapters[name], err = hashed(ctx, e, path); err != nil {
 			return in, err
 		}
 	}
 	return in, nil
 }
 
-func hashFile(path string) (File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return File{}, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return File{}, fmt.Errorf("hash %s: %w", path, err)
-	}
-	return File{Path: path, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+// hashed is a file with its hash, which is kept in the cache if the file is large.
+func hashed(ctx context.Context, e *engine.Engine, path string) (File, error) {
+	sum, err := fingerprint.FileSHA256(ctx, path, e.Options().CacheDir)
+	return File{Path: path, SHA256: sum}, err
 }
 
 // reserve sizes the cache for the longest prompt of the plan and its completion.

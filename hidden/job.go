@@ -2,12 +2,9 @@ package hidden
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -17,6 +14,7 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/fingerprint"
 	"personaprobe/internal/dirlock"
 	"personaprobe/models/safetensors"
 )
@@ -74,11 +72,11 @@ func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey)
 		j.Response = &JobResponse{r.MaxTokens, r.Sampling.Temperature, r.Sampling.TopP, r.Seeds, r.N}
 	}
 	var err error
-	if j.ModelSHA256, err = hashFile(ctx, e.Files().Model); err != nil {
+	if j.ModelSHA256, err = fingerprint.FileSHA256(ctx, e.Files().Model, e.Options().CacheDir); err != nil {
 		return nil, err
 	}
 	if o.Adapter != "" {
-		j.AdapterSHA256, err = hashFile(ctx, e.Files().Adapters[o.Adapter])
+		j.AdapterSHA256, err = fingerprint.FileSHA256(ctx, e.Files().Adapters[o.Adapter], e.Options().CacheDir)
 	}
 	return j, err
 }
@@ -87,29 +85,6 @@ func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey)
 func (j *Job) rowBytes() int64 {
 	kind, _ := j.DType.GGML()
 	return kind.Bytes(int64(j.HiddenSize))
-}
-
-func hashFile(ctx context.Context, path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	for {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		n, err := f.Read(buf)
-		h.Write(buf[:n])
-		if errors.Is(err, io.EOF) {
-			return hex.EncodeToString(h.Sum(nil)), nil
-		}
-		if err != nil {
-			return "", fmt.Errorf("hash %s: %w", path, err)
-		}
-	}
 }
 
 // claim makes dir the job's, or checks that it is: an empty or new directory gets a
