@@ -145,16 +145,16 @@ func (s *study) leakyDetail() figure {
 			"whiskers are %s.", len(sources), s.rateInterval),
 		Alt:    "Dot plots of the leakage rate of every bystander of the leakiest sources; the persona table has the values.",
 		Source: []ref{{File: fullFile, Path: "/personas"}},
-		width:  max(6.5*vg.Inch, vg.Length(len(sources))*3.9*vg.Inch+20), height: vg.Length(rows)*12.5 + 140,
+		width:  max(6.5*vg.Inch, vg.Length(len(sources))*3.9*vg.Inch+20), height: vg.Length(rows)*12.5 + 146,
 		draw: func(c draw.Canvas) {
 			p := panels{
-				title: "Leakage of every bystander of the leakiest sources", rows: 1, cols: max(1, len(sources)), bottom: 30,
+				title: "Leakage of every bystander of the leakiest sources", rows: 1, cols: max(1, len(sources)), bottom: 36,
 				note: "Whiskers: " + s.rateInterval + ". Colour and shape: category, in the order of the key; within it by falling rate.",
 			}
 			for i, cell := range p.cut(c)[0][:len(sources)] {
 				s.dots(sources[i]).Draw(cell)
 			}
-			s.flatKey(draw.Crop(c, 10, -10, p.foot(c)+10, 0))
+			s.flatKey(draw.Crop(c, 10, -10, p.foot(c)+15, 0))
 		},
 	}
 }

@@ -93,7 +93,7 @@ func (s *study) sharedQuestions() *caveat {
 		n = max(n, p.NumQuestions)
 	}
 	if n == 0 {
-		return newCaveat("Shared questions", "Completions by question are not known, so intervals of rates take completions as independent, which makes them too narrow.")
+		return newCaveat("Shared questions", "Completions by question are not known, so no interval of a rate can allow for the questions that its completions share.")
 	}
 	text := "Wilson intervals take completions as independent and are too narrow for that; intervals over questions are in full_analysis.json."
 	if s.questions {

@@ -114,7 +114,7 @@ func (s *study) settings() []field {
 func (s *study) artefacts() []string {
 	var out []string
 	for _, name := range []string{
-		fullFile, compiledFile, cosineFile, "centroids.safetensors", "personas.csv", "personas.parquet", "seeds.csv", "seeds.parquet",
+		fullFile, compiledFile, cosineFile, centroidFile, "personas.csv", "personas.parquet", "seeds.csv", "seeds.parquet",
 		manifestFile, "taxonomy.json", "questions.json", markdownFile,
 	} {
 		if _, err := os.Stat(filepath.Join(s.dir, name)); err == nil || name == markdownFile {

@@ -212,6 +212,6 @@ func (s *study) cosineMatrix() figure {
 		Caption: fmt.Sprintf("Cosine of centred centroids in the base model at layer %d, between the sources and each source's "+
 			"bystanders with the most and the least leakage.", s.layer),
 		Alt:    "Matrix of cosines between the sources and ten extreme bystanders.",
-		Source: []ref{{File: "centroids.safetensors", Path: fmt.Sprintf("centered/L%d", s.layer)}},
+		Source: []ref{{File: centroidFile, Path: fmt.Sprintf("centered/L%d", s.layer)}},
 	})
 }

@@ -24,8 +24,13 @@ const (
 	compiledFile = "compiled_analysis.json"
 	manifestFile = "manifest.json"
 
+	centroidFile = "centroids.safetensors"
+
 	anchorPrefix = "anchor_"
 )
+
+// ownFiles are inputs of an analysis at the top of its directory.
+var ownFiles = []string{manifestFile, cosineFile, centroidFile, "taxonomy.json", "questions.json"}
 
 // studyLayer is shown by default: the original study named it before looking at others.
 const studyLayer = 15
@@ -132,6 +137,9 @@ func (s *study) readPersonas() {
 	if s.questions {
 		s.rateInterval = s.level() + " bootstrap intervals over questions"
 	}
+	if !slices.ContainsFunc(s.full.Personas, func(p analysis.Persona) bool { return p.Wilson.Lower != nil }) {
+		s.questions, s.rateInterval = false, "missing, because the numbers of completions are unknown"
+	}
 	for row, p := range s.full.Personas {
 		if p.Rate == nil {
 			s.notes = append(s.notes, fmt.Sprintf("%s under %s has no rate and is left out.", p.ID, p.Source))
@@ -190,8 +198,8 @@ func (s *study) checkInputs(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if filepath.IsAbs(in.File) {
-			continue // an option's file, which may be gone
+		if !strings.Contains(in.File, "/") && !slices.Contains(ownFiles, in.File) {
+			continue // an option's file, from anywhere
 		}
 		sum, err := hashFile(filepath.Join(s.dir, in.File))
 		switch {

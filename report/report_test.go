@@ -20,6 +20,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+
+	"personaprobe/analysis"
 )
 
 // TestWriteFiles checks that every file is there, is what its name says, and comes out
@@ -273,6 +275,42 @@ func glob(t *testing.T, pattern string) []string {
 		t.Fatalf("%s: %v, %v", pattern, paths, err)
 	}
 	return paths
+}
+
+// TestPublishedPairs reports on somebody else's cosines and rates alone, with prompts
+// from a file elsewhere.
+func TestPublishedPairs(t *testing.T) {
+	const reference = "../../shared/reference/"
+	data, err := os.ReadFile(reference + "pairs_layer15.json")
+	if err != nil {
+		t.Skipf("no reference data: %v", err)
+	}
+	var published struct{ Pairs []map[string]any }
+	if err := json.Unmarshal(data, &published); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, cosineFile), map[string]any{
+		"metadata":  map[string]any{"base_model": "Qwen/Qwen2.5-7B-Instruct", "layers": []int{15}},
+		"per_layer": map[string]any{"layer_15": map[string]any{"pairs": published.Pairs}},
+	})
+	full, err := analysis.Analyze(context.Background(), dir, analysis.Options{Personas: reference + "personas_original.json", Resamples: 200, Permutations: 99})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := full.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir)
+	md := read(t, dir, markdownFile)
+	for _, s := range []string{"is 0.711 (95 % interval", "p = 4.2 × 10⁻³²", "software engineer, to 60.0", "all-powerful dark emperor under villain with 98.0\u00a0%;"} {
+		if !strings.Contains(strings.ReplaceAll(md, " %", "\u00a0%"), strings.ReplaceAll(s, " %", "\u00a0%")) {
+			t.Errorf("report.md does not say %q", s)
+		}
+	}
+	if strings.Contains(md, "changed since the analysis") {
+		t.Error("a file of another place passes for one that changed")
+	}
 }
 
 func TestNoAnalysis(t *testing.T) {

@@ -155,7 +155,7 @@ func (s *study) sayLeakage() phrase {
 	}
 	mean := func(source string) phrase {
 		r, _ := s.full.BySource.Get(source)
-		return say(in(r.Mean, percent, "mean", "", "by_source", source, "mean"), " (", s.meanSpan(r, "by_source", source), ")")
+		return say(in(r.Mean, percent, "mean", "", "by_source", source, "mean"), bracketed(s.meanSpan(r, "by_source", source)))
 	}
 	most, least := order[0], order[len(order)-1]
 	return say("The marker leaks most from ", words(most), ", to ", mean(most), " of its bystanders' completions, and least from ", words(least), ", to ", mean(least), ".")
@@ -200,12 +200,20 @@ func (s *study) sayExtremes() phrase {
 		}
 	}
 	p := s.personas[high[0]]
-	return say("The leakiest bystander is ", p.shortName(), " under ", words(p.Source), " with ", s.rateOf(p), " (", s.rateSpan(p), "); ",
+	return say("The leakiest bystander is ", p.shortName(), " under ", words(p.Source), " with ", s.rateOf(p), bracketed(s.rateSpan(p)), "; ",
 		whole(zero, "counts", "personas"), " of ", whole(len(s.personas), "counts", "personas"), " bystanders never wrote the marker.")
 }
 
 func (s *study) rateOf(p persona) number {
 	return in(&p.Rate, percent, "rate", "", "personas", fmt.Sprint(p.Row), "leakage_rate")
+}
+
+// bracketed puts an interval in brackets, or nothing where there is none.
+func bracketed(n number) phrase {
+	if n.Value == nil {
+		return nil
+	}
+	return say(" (", n, ")")
 }
 
 // rateSpan is the interval of a persona's rate that the report shows throughout.
