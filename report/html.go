@@ -80,7 +80,7 @@ func (s *study) writeHTML(figures []figure, texts *texts) error {
 }
 
 func (s *study) renderHTML(w io.Writer, figures []figure, texts *texts) error {
-	p, err := s.page(figures, texts)
+	p, err := s.page(figures)
 	if err != nil {
 		return err
 	}
@@ -110,12 +110,12 @@ func (s *study) renderHTML(w io.Writer, figures []figure, texts *texts) error {
 	return t.ExecuteTemplate(w, "end.tmpl", p)
 }
 
-func (s *study) page(figures []figure, texts *texts) (*page, error) {
+func (s *study) page(figures []figure) (*page, error) {
 	p := &page{
 		Title: "Persona leakage", Model: s.full.BaseModel,
 		Cards: s.cards(), Summary: s.summary(), Caveats: s.caveats(), Gaps: s.gaps(), Tables: s.tables(),
 		Manifest: s.manifest(), Settings: s.settings(), Files: s.artefacts(), Definitions: definitions,
-		HasScatter: s.layerIndex() >= 0, HasCompletions: texts.catalogue.Total > 0,
+		HasScatter: s.layerIndex() >= 0, HasCompletions: s.hasTexts,
 		Layers: s.layers, Layer: s.layer, Level: s.level(),
 	}
 	for _, in := range s.full.Inputs {

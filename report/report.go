@@ -51,6 +51,7 @@ func Write(ctx context.Context, dir string, opts Options) ([]string, error) {
 			return nil, err
 		}
 	}
+	s.hasTexts = packed.catalogue.Total > 0
 	figures := s.figures()
 	files, err := writeFigures(ctx, dir, figures)
 	if err != nil {

@@ -34,6 +34,7 @@ type study struct {
 	fit        *line   // leakage on cosine, at layer
 	cosines    *matrix // between sources and extreme bystanders, at layer
 	notes      []string
+	hasTexts   bool // the page has completions
 
 	// What the intervals are, for captions and tables.
 	questions, crossed                      bool // of rates: over questions; of means: over questions too

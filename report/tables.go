@@ -142,8 +142,11 @@ func (s *study) personaTable() table {
 	}
 	t := table{
 		ID: "personas", Title: "Personas", Source: ref{File: fullFile, Path: "/personas"}, Filter: true,
-		Caption: "Every bystander under its source's adapter; intervals are " + s.rateInterval + ". Open a row's completions by its name.",
+		Caption: "Every bystander under its source's adapter; intervals are " + s.rateInterval + ".",
 		Columns: []column{{"persona", ""}, {"source", ""}, {"category", ""}, {"leakage", "rate"}, {interval, def}, {"marked", "counts"}, {"of", "counts"}},
+	}
+	if s.hasTexts {
+		t.Caption += " A persona's name opens its completions."
 	}
 	hasCosine := s.layerIndex() >= 0
 	if hasCosine {
@@ -176,7 +179,15 @@ func (s *study) personaRow(p persona, hasCosine bool, keys []string) row {
 		}
 		cells = append(cells, num(n))
 	}
-	return row{Cells: cells, Open: p.ID, Under: p.Source}
+	return s.opens(row{Cells: cells}, p.ID, p.Source)
+}
+
+// opens makes a row open the completions of a persona under a source, if there are any.
+func (s *study) opens(r row, persona, source string) row {
+	if s.hasTexts {
+		r.Open, r.Under = persona, source
+	}
+	return r
 }
 
 // shardKeys are the keys of all shards with rates, in order.
@@ -208,11 +219,11 @@ func (s *study) anchorTable() table {
 		for prompt, a := range prompts.All() {
 			at := func(f string) []string { return []string{"anchor_calibration", adapter, prompt, f} }
 			const none = "no reference rates were given"
-			t.Rows = append(t.Rows, row{Strong: adapter == prompt, Open: anchorPrefix + prompt, Under: adapter, Cells: []cell{
+			t.Rows = append(t.Rows, s.opens(row{Strong: adapter == prompt, Cells: []cell{
 				label(words(adapter)), label(words(prompt)), num(in(a.Rate, percent, "anchor", "", at("rate")...)), num(span(a.Wilson, percent, "wilson", at("wilson")...)),
 				num(whole(a.Found, "counts", at("found")...)), num(whole(a.Total, "counts", at("total")...)),
 				num(in(a.Reference, percent, "drift", none, at("reference")...)), num(in(a.Drift, percent, "drift", none, at("drift")...)),
-			}})
+			}}, anchorPrefix+prompt, adapter))
 		}
 	}
 	return t
