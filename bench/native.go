@@ -20,12 +20,18 @@ type NativeOptions struct {
 	Repeat  int    // completions in a row's place, one after the other; default 2
 }
 
-// NativeResult is what one run measured at one number of rows.
+// NativeReport is what one run measured.
+type NativeReport struct {
+	Model   string         `json:"model"`
+	Device  string         `json:"device"`
+	Load    float64        `json:"load_seconds"` // verified files included
+	States  *NativeStates  `json:"states"`
+	Results []NativeResult `json:"results"`
+}
+
+// NativeResult is what was measured at one number of rows.
 type NativeResult struct {
-	Model       string              `json:"model"`
-	Device      string              `json:"device"`
 	Adapter     string              `json:"adapter"`
-	Load        float64             `json:"load_seconds"`
 	Switch      float64             `json:"adapter_switch_seconds"`
 	Length      int                 `json:"completion_tokens"`
 	Rate        float64             `json:"engine_tokens_per_second"` // all included
@@ -39,9 +45,19 @@ type NativeResult struct {
 	StepProfile *engine.StepProfile `json:"step"`
 }
 
+// NativeStates is how long reading the study's hidden states takes: the last token of
+// 205 personas x 20 questions, 38 + 22 tokens each, at layers 10, 15, 20 and 25 of 28.
+type NativeStates struct {
+	Prompts   int     `json:"prompts"`
+	Tokens    int     `json:"tokens_per_prompt"`
+	Layers    []int   `json:"layers"`
+	Shared    float64 `json:"seconds"`
+	NotShared float64 `json:"seconds_without_sharing"`
+}
+
 // RunNative measures the native path at each number of rows: the step, its products
 // alone, and the engine end to end on completions whose mean length is Context.
-func RunNative(ctx context.Context, o NativeOptions) ([]NativeResult, error) {
+func RunNative(ctx context.Context, o NativeOptions) (*NativeReport, error) {
 	if len(o.Rows) == 0 {
 		o.Rows = []int{256, 512}
 	}
@@ -64,23 +80,62 @@ func RunNative(ctx context.Context, o NativeOptions) ([]NativeResult, error) {
 	}
 	defer e.Close()
 	load := time.Since(start).Seconds()
-	var out []NativeResult
+	out := &NativeReport{Model: e.Info().Description, Device: e.Device(), Load: load}
+	if out.States, err = nativeStates(ctx, e); err != nil {
+		return nil, err
+	}
 	for _, rows := range o.Rows {
 		r, err := nativeAt(ctx, e, o, rows, length)
 		if err != nil {
-			return out, fmt.Errorf("%d rows: %w", rows, err)
+			return nil, fmt.Errorf("%d rows: %w", rows, err)
 		}
-		r.Load = load
-		out = append(out, *r)
+		out.Results = append(out.Results, *r)
 	}
 	return out, nil
+}
+
+// nativeStates reads the states of the study's prompts, of arbitrary tokens.
+func nativeStates(ctx context.Context, e *engine.Engine) (*NativeStates, error) {
+	const personas, questions, shared, own = 205, 20, 38, 22
+	s := &NativeStates{Prompts: personas * questions, Tokens: shared + own}
+	n := e.Info().Layers
+	for _, l := range []int{10, 15, 20, 25} {
+		s.Layers = append(s.Layers, l*n/28)
+	}
+	var prompts [][]int32
+	for p := range personas {
+		for q := range questions {
+			var ids []int32
+			for k := range shared + own {
+				if k < shared {
+					ids = append(ids, int32(100+(p*31+k*7)%1500))
+				} else {
+					ids = append(ids, int32(100+(q*37+k*11)%1500))
+				}
+			}
+			prompts = append(prompts, ids)
+		}
+	}
+	for _, alone := range []bool{false, false, true} { // the first once more, warmed up
+		start := time.Now()
+		err := e.LastStates(ctx, prompts, engine.StateOptions{Layers: s.Layers, NoSharing: alone}, func(int, [][]float32) error { return nil })
+		if err != nil {
+			return nil, err
+		}
+		if alone {
+			s.NotShared = time.Since(start).Seconds()
+		} else {
+			s.Shared = time.Since(start).Seconds()
+		}
+	}
+	return s, nil
 }
 
 func nativeAt(ctx context.Context, e *engine.Engine, o NativeOptions, rows, length int) (*NativeResult, error) {
 	if err := e.Reserve(rows, o.Prompt+length); err != nil {
 		return nil, err
 	}
-	r := &NativeResult{Model: e.Info().Description, Device: e.Device(), Adapter: o.Adapter, Length: length}
+	r := &NativeResult{Adapter: o.Adapter, Length: length}
 	// The first completions of an adapter pay for merging it.
 	start := time.Now()
 	if _, _, err := synthetic(ctx, e, o.Adapter, o.Prompt, 1, 1, 2); err != nil {
@@ -127,13 +182,18 @@ func synthetic(ctx context.Context, e *engine.Engine, adapter string, prompt, le
 	return e.Counts().Sub(before), time.Since(start), nil
 }
 
-// WriteNative prints results as a table, each with the kinds of kernels of its step.
-func WriteNative(w io.Writer, results []NativeResult) error {
+// WriteText prints the report as tables, each result with the kinds of kernels of its
+// step.
+func (n *NativeReport) WriteText(w io.Writer) error {
+	results := n.Results
+	fmt.Fprintf(w, "%s on %s, loaded in %.1f s\n", n.Model, n.Device, n.Load)
+	fmt.Fprintf(w, "states of %d prompts of %d tokens at layers %v: %.2f s, %.2f s without shared prefixes\n",
+		n.States.Prompts, n.States.Tokens, n.States.Layers, n.States.Shared, n.States.NotShared)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "rows\tengine tok/s\tstep tok/s\troof tok/s\tof roof\tof step\toccupancy\tstep ms\t")
+	fmt.Fprintln(t, "rows\tengine tok/s\tstep tok/s\troof tok/s\tof roof\tof step\toccupancy\tstep ms\tswitch s\t")
 	for _, r := range results {
-		fmt.Fprintf(t, "%d\t%.0f\t%.0f\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t\n", r.StepProfile.Rows, r.Rate, r.Steady, r.Roof,
-			r.OfRoof, r.OfSteady, r.Occupancy, r.StepProfile.Step)
+		fmt.Fprintf(t, "%d\t%.0f\t%.0f\t%.0f\t%.3f\t%.3f\t%.3f\t%.3f\t%.2f\t\n", r.StepProfile.Rows, r.Rate, r.Steady, r.Roof,
+			r.OfRoof, r.OfSteady, r.Occupancy, r.StepProfile.Step, r.Switch)
 	}
 	if err := t.Flush(); err != nil {
 		return err

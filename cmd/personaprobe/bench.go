@@ -63,5 +63,5 @@ func benchNative(ctx context.Context, c *cli.Context, opts engine.Options) error
 	if c.Bool("json") {
 		return writeJSON(c.App.Writer, results)
 	}
-	return bench.WriteNative(c.App.Writer, results)
+	return results.WriteText(c.App.Writer)
 }

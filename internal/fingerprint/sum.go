@@ -14,8 +14,8 @@ import (
 	"personaprobe/internal/atomicfile"
 )
 
-// cachedFrom is the size in bytes from which a sum is worth keeping.
-const cachedFrom = 256 << 20
+// cachedFrom is the size in bytes from which a sum is worth keeping. Tests lower it.
+var cachedFrom int64 = 256 << 20
 
 // FileSHA256 is the SHA-256 of a file, in hexadecimal. That of a large file, which
 // takes half a minute for 15 GB, is kept in cacheDir under the file's identity (see
