@@ -1,13 +1,13 @@
 // Attention over a cache of blocks, on tensor cores, for decode and prompts alike.
 //
-// A block of four warps takes one key head and a tile of query rows of one sequence.
+// A block of W warps takes one key head and a tile of query rows of one sequence.
 // The query heads of the group and the rows of the tile are the columns of the
 // products, so each key and value is read once for all of them:
 //
 //     S (tokens, columns) = K (tokens, D) Q^T (D, columns)
 //     O (D, columns)     += V^T (D, tokens) P (tokens, columns)
 //
-// A warp takes every fourth cache block of 16 tokens and goes straight from global
+// A warp takes every W-th cache block of 16 tokens and goes straight from global
 // memory to registers: the order of the D inside a product is free as long as both
 // factors agree, and so is the order of the rows of O, so every lane reads 16
 // contiguous bytes. The warps' partial softmaxes are joined at the end, in their order.
@@ -21,7 +21,6 @@ namespace nv {
 
 namespace {
 
-constexpr int   warps  = 4;
 constexpr float lowest = -1e30f;  // stands for -inf where differences are taken
 
 template <typename T> __device__ __forceinline__ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
@@ -161,13 +160,13 @@ __device__ __forceinline__ void visit(partial<D, N> & p, const uint4 (&q)[N][D /
 }
 
 // join adds the warps' partial results and writes the rows.
-template <typename T, int D, int N>
+template <typename T, int D, int N, int W>
 __device__ void join(T * out, partial<D, N> & p, int columns, int group, int64_t stride) {
     extern __shared__ float shared[];
     constexpr int           width = D + 1;
     float(*o)[8 * N][width]       = reinterpret_cast<float(*)[8 * N][width]>(shared);
-    __shared__ float top[warps][8 * N];
-    __shared__ float sum[warps][8 * N];
+    __shared__ float top[W][8 * N];
+    __shared__ float sum[W][8 * N];
     const int        warp = threadIdx.x / 32;
     const int        g    = threadIdx.x % 32 / 4;
     const int        t    = threadIdx.x % 4;
@@ -191,14 +190,14 @@ __device__ void join(T * out, partial<D, N> & p, int columns, int group, int64_t
         }
     }
     __syncthreads();
-    for (int i = threadIdx.x; i < columns * D; i += 32 * warps) {
+    for (int i = threadIdx.x; i < columns * D; i += 32 * W) {
         const int c   = i / D;
         float     max = top[0][c];
-        for (int w = 1; w < warps; w++) {
+        for (int w = 1; w < W; w++) {
             max = fmaxf(max, top[w][c]);
         }
         float total = 0, value = 0;
-        for (int w = 0; w < warps; w++) {
+        for (int w = 0; w < W; w++) {
             const float f = exp2f(top[w][c] - max);
             total += f * sum[w][c];
             value += f * o[w][c][i % D];
@@ -207,14 +206,15 @@ __device__ void join(T * out, partial<D, N> & p, int columns, int group, int64_t
     }
 }
 
-template <typename T, int D, int N>
-__global__ void __launch_bounds__(32 * warps, N == 1 ? 4 : 2)
+template <typename T, int D, int N, int W>
+__global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
     attend_kernel(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
                   const nv_tile * tiles, int heads, int kv, float scale) {
     const nv_tile tile  = tiles ? tiles[blockIdx.x] : nv_tile{ (int) blockIdx.x, 1 };
     const int     head  = blockIdx.y;
     const int     group = heads / kv;
     const nv_row  row   = rows[tile.row];
+    int           block = tables[(int64_t) tile.row * table + min((int) threadIdx.x / 32, table - 1)];
     const int64_t width = (int64_t) heads * D;
     out += tile.row * width + head * group * D;
     q += tile.row * width + head * group * D;
@@ -254,21 +254,22 @@ __global__ void __launch_bounds__(32 * warps, N == 1 ? 4 : 2)
         }
     }
     const span s = make_span(tables + (int64_t) tile.row * table, row.prefix, row.pos + tile.n);
-    for (int i = threadIdx.x / 32; i < s.blocks; i += warps) {
-        const int64_t at = ((int64_t) s.table[i] * kv + head) * NV_BLOCK * D;
+    for (int i = threadIdx.x / 32; i < s.blocks; i += W) {
+        const int64_t at = ((int64_t) block * kv + head) * NV_BLOCK * D;
+        block            = s.table[min(i + W, table - 1)];
         visit<T, D, N>(p, query, k + at, v + at, s, i, sees, scale);
     }
-    join<T, D, N>(out, p, columns, group, width);
+    join<T, D, N, W>(out, p, columns, group, width);
 }
 
-template <typename T, int D, int N>
+template <typename T, int D, int N, int W>
 int launch(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
            const nv_tile * tiles, int n, const nv_shape & shape, cudaStream_t s) {
-    constexpr int bytes  = warps * 8 * N * (D + 1) * (int) sizeof(float);
-    auto *        kernel = attend_kernel<T, D, N>;
+    constexpr int bytes  = W * 8 * N * (D + 1) * (int) sizeof(float);
+    auto *        kernel = attend_kernel<T, D, N, W>;
     NV_CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     const float scale = 1.4426950408889634f / sqrtf((float) D);  // scores in octaves
-    kernel<<<dim3(n, shape.kv_heads), 32 * warps, bytes, s>>>(out, q, k, v, rows, tables, table, tiles, shape.heads,
+    kernel<<<dim3(n, shape.kv_heads), 32 * W, bytes, s>>>(out, q, k, v, rows, tables, table, tiles, shape.heads,
                                                               shape.kv_heads, scale);
     return check(cudaGetLastError(), "attend");
 }
@@ -278,9 +279,12 @@ int launch(T * out, const T * q, const T * k, const T * v, const nv_row * rows, 
 template <typename T>
 int attend(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
            const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s) {
+    // How many warps share a sequence shows in the last bits, so it depends on the
+    // declared number of rows only, and for prompts on nothing.
     const bool wide = tiles || shape.heads / shape.kv_heads > 8;
-    auto *     f    = shape.head_dim == 64 ? (wide ? launch<T, 64, 2> : launch<T, 64, 1>)
-                                           : (wide ? launch<T, 128, 2> : launch<T, 128, 1>);
+    const bool many = !wide && n_tiles >= 128;
+    auto *     f    = shape.head_dim == 64 ? (wide ? launch<T, 64, 2, 4> : many ? launch<T, 64, 1, 2> : launch<T, 64, 1, 4>)
+                                           : (wide ? launch<T, 128, 2, 4> : many ? launch<T, 128, 1, 2> : launch<T, 128, 1, 4>);
     return f(out, q, k, v, rows, tables, table, tiles, n_tiles, shape, s);
 }
 

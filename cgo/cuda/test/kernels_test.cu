@@ -197,10 +197,10 @@ int where(const std::vector<int32_t> & tables, int table, int row, int prefix, i
 
 // test_attention stores and attends: sequences that share prefixes or not, single rows
 // or tiles, idle rows, free places of the cache full of NaN.
-template <typename T> void test_attention(const char * type, int heads, int kv, int d, int longest, bool tiled) {
+template <typename T> void test_attention(const char * type, int heads, int kv, int d, int longest, bool tiled, int sequences = 9) {
     const nv_shape shape = { 1, heads * d, 8, heads, kv, d, 8, sizeof(T) == 2 && unit<T> == 0x1p-8 ? NV_BF16 : NV_F16, longest, 1e-6f, 1e4f };
     const int      group = heads / kv, per_tile = tiled ? nv_tile_rows(&shape) : 1;
-    const int      sequences = 9, table = 2 * (longest / NV_BLOCK + 2), blocks = sequences * table + 1;
+    const int      table = 2 * (longest / NV_BLOCK + 2), blocks = sequences * table + 1;
     struct seq {
         int prefix, end, first_row, n;
     };
@@ -428,6 +428,10 @@ template <typename T> void test_type(const char * type, cudaDataType kind) {
         test_attention<T>(type, 3, 3, 64, longest, true);
         test_attention<T>(type, 16, 1, 128, longest, true);
         test_attention<T>(type, 12, 1, 128, longest, false);
+    }
+    for (int longest : { 1, 40, 200 }) {  // many rows, which two warps share
+        test_attention<T>(type, 28, 4, 128, longest, false, 140);
+        test_attention<T>(type, 2, 1, 64, longest, false, 300);
     }
     test_merge<T>(type, 37, 128, 1);
     test_merge<T>(type, 512, 3584, 32);
