@@ -114,7 +114,8 @@ func bare(ctx context.Context, e *engine.Engine, o Options) (rate, error) {
 	}
 	defer m.Close()
 	var adapter *llama.Adapter
-	if o.Adapter != "" {
+	merged := e.Settings()["adapters"] == "merged" // it costs what the base model costs
+	if o.Adapter != "" && !merged {
 		if adapter, err = m.OpenAdapter(e.Files().Adapters[o.Adapter]); err != nil {
 			return rate{}, err
 		}
@@ -154,6 +155,7 @@ type bareLoop struct {
 	context *llama.Context
 	rows    int
 	steps   int
+	outputs []int32 // not nil: logits stay on the device
 }
 
 // newBareLoop makes a context whose sequences all hold a prompt.
@@ -186,7 +188,11 @@ func newBareLoop(m *llama.Model, adapter *llama.Adapter, opts engine.Options, o 
 			return nil, err
 		}
 	}
-	return &bareLoop{context: c, rows: rows}, nil
+	l := &bareLoop{context: c, rows: rows}
+	if !opts.CPU {
+		l.outputs = make([]int32, rows)
+	}
+	return l, nil
 }
 
 // run decodes until the deadline, rewinding every length steps.
@@ -198,10 +204,7 @@ func (l *bareLoop) run(ctx context.Context, deadline time.Time, length int) erro
 			for s := range l.rows {
 				b.Add(int32(100+(s*7+k)%1000), int32(promptLength+k), int32(s), true)
 			}
-			if err := l.context.Decode(&b, nil); err != nil {
-				return err
-			}
-			if _, err := l.context.Logits(); err != nil { // waits for the device
+			if err := l.decode(&b); err != nil {
 				return err
 			}
 			l.steps++
@@ -213,6 +216,19 @@ func (l *bareLoop) run(ctx context.Context, deadline time.Time, length int) erro
 		}
 	}
 	return ctx.Err()
+}
+
+// decode computes a batch and waits for the device.
+func (l *bareLoop) decode(b *llama.Batch) error {
+	if l.outputs != nil {
+		_, err := l.context.DecodeOnDevice(b, true, l.outputs)
+		return err
+	}
+	if err := l.context.Decode(b, nil); err != nil {
+		return err
+	}
+	_, err := l.context.Logits()
+	return err
 }
 
 // generate lets the engine serve requests like the study's, thirty completions a

@@ -1,10 +1,14 @@
 package engine
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Counters tell how far an engine has come; they may be read at any time.
 type Counters struct {
 	steps, prompt, generated, rows, slots, completions atomic.Int64
+	computed, chosen                                   atomic.Int64 // nanoseconds
 }
 
 // Counts is a reading of Counters.
@@ -15,6 +19,10 @@ type Counts struct {
 	Completions  int64 // completions finished
 	Rows         int64 // occupied rows, summed over the steps
 	Slots        int64 // rows there could have been
+
+	// Times of llama.cpp's contexts, added up: in decodes of steps, prompts not
+	// included, until the device was done, and in choosing their tokens.
+	Decoding, Choosing time.Duration
 }
 
 // Occupancy is the share of slots that had a row, in [0, 1].
@@ -34,6 +42,8 @@ func (c Counts) Sub(earlier Counts) Counts {
 		Completions:  c.Completions - earlier.Completions,
 		Rows:         c.Rows - earlier.Rows,
 		Slots:        c.Slots - earlier.Slots,
+		Decoding:     c.Decoding - earlier.Decoding,
+		Choosing:     c.Choosing - earlier.Choosing,
 	}
 }
 
@@ -46,6 +56,8 @@ func (c *Counters) Read() Counts {
 		Completions:  c.completions.Load(),
 		Rows:         c.rows.Load(),
 		Slots:        c.slots.Load(),
+		Decoding:     time.Duration(c.computed.Load()),
+		Choosing:     time.Duration(c.chosen.Load()),
 	}
 }
 
@@ -57,4 +69,10 @@ func (c *Counters) addStep(s *Step, slots int) {
 	c.generated.Add(int64(len(s.Choices)))
 	c.rows.Add(int64(len(s.Rows)))
 	c.slots.Add(int64(slots))
+}
+
+// addTimes notes what a decode and the choice of its tokens took.
+func (c *Counters) addTimes(decode, choose time.Duration) {
+	c.computed.Add(int64(decode))
+	c.chosen.Add(int64(choose))
 }

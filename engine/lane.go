@@ -43,6 +43,7 @@ func (e *Engine) newLane(rows int, end map[int32]bool) (*lane, error) {
 		use = l.hold.use
 	}
 	stepper := newLlamaStepper(c, capacity, h, e.fixedRows(), use)
+	stepper.counters = &e.counters
 	l.scheduler = newScheduler(stepper, end, e.stopped, &e.counters)
 	return l, nil
 }

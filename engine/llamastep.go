@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	llama "personaprobe/cgo"
 )
@@ -27,6 +28,7 @@ type llamaStepper struct {
 	slots    []int // scratch
 	padded   []int // slots with a padding token to remove after the decode
 	draws    []pendingDraw
+	counters *Counters // may be nil
 }
 
 func newLlamaStepper(ctx *llama.Context, capacity Capacity, h head, fixed bool, use func(string) error) *llamaStepper {
@@ -119,7 +121,9 @@ func (l *llamaStepper) pad(slot int) {
 
 // run decodes the batch, takes the padding out of the cache again and makes the draws.
 func (l *llamaStepper) run(s *Step, stable bool) error {
+	start := time.Now()
 	err := l.head.compute(&l.batch, stable)
+	computed := time.Now()
 	for _, slot := range l.padded {
 		if e := l.ctx.Remove(slot, l.length[slot]); err == nil {
 			err = e
@@ -130,6 +134,9 @@ func (l *llamaStepper) run(s *Step, stable bool) error {
 		return err
 	}
 	s.Choices, err = l.head.choose(s.Choices, l.draws)
+	if stable && l.counters != nil {
+		l.counters.addTimes(computed.Sub(start), time.Since(computed))
+	}
 	return err
 }
 

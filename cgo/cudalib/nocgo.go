@@ -47,3 +47,6 @@ func (*Merger) Set([]Pair, float64) error { return ErrNoCgo }
 
 // Close does nothing.
 func (*Merger) Close() error { return nil }
+
+// Measure fails.
+func (*Kernels) Measure() (Rates, error) { return Rates{}, ErrNoCgo }

@@ -13,9 +13,10 @@ import (
 func newBenchCommand() *cli.Command {
 	var o ModelOptions
 	return &cli.Command{
-		Name:      "bench",
-		Usage:     "measure the engine's throughput beside the bare decode rate, in one run",
-		ArgsUsage: " ",
+		Name:        "bench",
+		Usage:       "measure the engine's throughput beside the bare decode rate, in one run",
+		ArgsUsage:   " ",
+		Subcommands: []*cli.Command{newBenchSuiteCommand(), newBenchCompareCommand()},
 		Flags: append(o.flags(),
 			&cli.StringFlag{Name: "with", Usage: "`NAME` of the adapter to apply (default: none)"},
 			&cli.IntFlag{Name: "slots", Usage: "completions computed together"},
