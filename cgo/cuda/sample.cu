@@ -3,70 +3,20 @@
 // masses, sums may be taken in any order:
 //
 //   load     the largest logit of the row, and whether all are valid
-//   weigh    the mass in each whole depth (bucket), over the cluster
-//   narrow   the bucket in which the nucleus ends, then its 1024 parts, and so on
-//            down to one logit; see Sampler.narrow
-//   count    kept mass of each warp's piece of the row
+//   sketch   roughly, in float32, the mass in each whole depth, and from it a bracket
+//            of logits in which the nucleus should end
+//   weigh    the exact masses of all tokens and of those above the bracket. If the
+//            nucleus does not end in the bracket, all logits become the bracket and the
+//            row is weighed again.
+//   narrow   the part of 1024 of the bracket in which the nucleus ends, then of that,
+//            and so on down to one logit; see Sampler.narrow
 //   draw     the piece, then the token, at which the running mass exceeds the goal
 //
 // Loops around warp intrinsics run the same number of times in all lanes.
 
-#include "sample.h"
-
-#include "sample_math.cuh"
-
-#ifndef PP_SAMPLE_THREADS
-#define PP_SAMPLE_THREADS 512
-#endif
-#ifndef PP_SAMPLE_CLUSTER
-#define PP_SAMPLE_CLUSTER 8
-#endif
+#include "sample_block.cuh"
 
 namespace {
-
-constexpr int      kThreads  = PP_SAMPLE_THREADS;
-constexpr int      kWarps    = kThreads / 32;
-constexpr int      kMaxPeers = PP_SAMPLE_CLUSTER;
-constexpr int      kPartBits = 10;  // narrow divides a range of logits in 1024 parts at most
-constexpr unsigned kAll      = 0xffffffffu;
-static_assert(kBuckets >= 1 << kPartBits, "parts and buckets share the bins");
-static_assert(kThreads % 32 == 0 && kWarps >= 2 && kWarps <= 32 && kMaxPeers <= 32, "a warp sums up warps and peers");
-
-// share is a piece of the row and what of it is in the nucleus.
-struct share {
-    u64      mass;  // of the tokens above the cut
-    unsigned size;  // their number
-    unsigned ties;  // tokens with the logit of the cut
-};
-
-// state is a block's shared memory but for the logits. Peers read what is published
-// between two cluster_syncs.
-struct state {
-    unsigned low[kBuckets], high[kBuckets];  // halves of the sums of masses
-    double   exp2[kPerOctave];
-    share    warps[kWarps];
-    share    mine;
-    u64      slice;        // mass in this block's slice of the bins
-    u64      found_above;  // broadcasts of warp 0
-    u64      found_mass;
-    unsigned found;
-    unsigned top, bad;  // this block's
-    unsigned row_top, row_bad;
-    unsigned lo, hi;
-    unsigned first;
-};
-
-// row is what every thread knows of its row.
-struct row {
-    const float * x;     // this block's part
-    int           n;     // its length
-    int           base;  // id of its first token
-    int           from;  // the warp's piece of it
-    int           to;
-    int           peers;
-    unsigned      rank;
-    scale         s;
-};
 
 struct launch_args {
     const float *   logits;
@@ -78,8 +28,11 @@ struct launch_args {
     pp_choice *     out;
 };
 
-// cut is where the nucleus ends: it holds the tokens whose order is above key, and
-// the first ties of those at key.
+// steps is how many quads of a part a lane has.
+__host__ __device__ inline int steps(int part) { return (part / 4 + kThreads - 1) / kThreads; }
+
+// cut is where the nucleus ends: it holds the tokens with mass whose order is above
+// key, and the first ties of those at key.
 struct cut {
     unsigned key;
     unsigned ties;
@@ -87,43 +40,37 @@ struct cut {
     u64      kept;      // of the nucleus
 };
 
-__device__ inline int lane_id() { return threadIdx.x % 32; }
-__device__ inline int warp_id() { return threadIdx.x / 32; }
-
-__device__ inline u64 warp_sum(u64 v) {
-    for (int d = 16; d > 0; d /= 2) {
-        v += __shfl_xor_sync(kAll, v, d);
-    }
-    return v;
-}
-
-template <typename T> __device__ inline T warp_scan(T v) {
-    for (int d = 1; d < 32; d *= 2) {
-        const T left = __shfl_up_sync(kAll, v, d);
-        v += lane_id() >= d ? left : 0;
-    }
-    return v;
-}
-
 // --- load ---
 
-__device__ inline void look(float v, int id, float & top, unsigned & bad) {
+__device__ inline void look(float v, float & top, bool & bad) {
     top = fmaxf(top, v);
-    if (!(v <= FLT_MAX)) {
-        bad = min(bad, (unsigned) id);
+    bad = bad || !(v <= FLT_MAX);
+}
+
+// first_bad is the first bad logit among those a thread loads.
+__device__ unsigned first_bad(const row & r, int quads) {
+    for (int i = (int) threadIdx.x; i < r.n; i += kThreads) {
+        const int from = i < quads ? 4 * i : i + 3 * quads;
+        const int to   = i < quads ? from + 4 : from + 1;
+        for (int k = from; k < min(to, r.n); k++) {
+            if (!(r.x[k] <= FLT_MAX)) {
+                return (unsigned) (r.base + k);
+            }
+        }
     }
+    return kAll;
 }
 
 // load reads the block's part, copies it to shared memory if it is to stay there,
-// and publishes the largest logit and the first bad one.
-template <bool kStays> __device__ void load(state & st, const row & r, float * copy) {
+// padded to quads, and returns the largest logit and the first bad one of the row.
+template <bool kStays> __device__ void load(state & st, const row & r, float * copy, unsigned & row_top, unsigned & row_bad) {
     float     top     = -INFINITY;
-    unsigned  bad     = kAll;
+    bool      bad     = false;
     const int tid     = (int) threadIdx.x;
     const int quads   = ((uintptr_t) r.x & 15) == 0 ? r.n / 4 : 0;
     auto      src     = reinterpret_cast<const float4 *>(r.x);
     auto      dst     = reinterpret_cast<float4 *>(copy);
-    constexpr int kBatch = 4;  // loads in flight per thread
+    constexpr int kBatch = 5;  // loads in flight per thread
     for (int i = tid; i < quads; i += kBatch * kThreads) {
         float4 v[kBatch];
 #pragma unroll
@@ -132,255 +79,295 @@ template <bool kStays> __device__ void load(state & st, const row & r, float * c
         }
 #pragma unroll
         for (int k = 0; k < kBatch; k++) {
-            const int q  = i + k * kThreads;
-            const int id = r.base + 4 * q;
-            look(v[k].x, id, top, bad);
-            look(v[k].y, id + 1, top, bad);
-            look(v[k].z, id + 2, top, bad);
-            look(v[k].w, id + 3, top, bad);
+            const int q = i + k * kThreads;
+            look(v[k].x, top, bad);
+            look(v[k].y, top, bad);
+            look(v[k].z, top, bad);
+            look(v[k].w, top, bad);
             if (kStays && q < quads) {
                 dst[q] = v[k];
             }
         }
     }
-    for (int i = 4 * quads + tid; i < r.n; i += kThreads) {
-        const float v = r.x[i];
-        look(v, r.base + i, top, bad);
+    for (int i = 4 * quads + tid; i < (r.n + 3) / 4 * 4; i += kThreads) {
+        const float v = i < r.n ? r.x[i] : -INFINITY;
+        look(v, top, bad);
         if (kStays) {
             copy[i] = v;
         }
     }
     const unsigned key = __reduce_max_sync(kAll, order(top));
-    bad                = __reduce_min_sync(kAll, bad);
     if (lane_id() == 0) {
         atomicMax(&st.top, key);
-        atomicMin(&st.bad, bad);
+    }
+    if (bad) {
+        atomicMin(&st.bad, first_bad(r, quads));
     }
     cluster_sync();
-    if (warp_id() == 0) {
-        const bool     valid = lane_id() < r.peers;
-        const unsigned t     = valid ? *peer(&st.top, lane_id()) : 0;
-        const unsigned b     = valid ? *peer(&st.bad, lane_id()) : kAll;
-        const unsigned top_all = __reduce_max_sync(kAll, t);
-        const unsigned bad_all = __reduce_min_sync(kAll, b);
-        if (lane_id() == 0) {
-            st.row_top = top_all;
-            st.row_bad = bad_all;
+    const bool valid = lane_id() < r.peers;
+    row_top          = __reduce_max_sync(kAll, valid ? *peer(&st.top, lane_id()) : 0);
+    row_bad          = __reduce_min_sync(kAll, valid ? *peer(&st.bad, lane_id()) : kAll);
+}
+
+// quad returns the logits of a quad, -Inf past the end.
+template <bool kStays> __device__ inline float4 quad(const row & r, int q) {
+    if (kStays) {
+        return 4 * q < r.n ? reinterpret_cast<const float4 *>(r.x)[q] : make_float4(-INFINITY, -INFINITY, -INFINITY, -INFINITY);
+    }
+    const auto at = [&](int i) { return i < r.n ? r.x[i] : -INFINITY; };
+    return make_float4(at(4 * q), at(4 * q + 1), at(4 * q + 2), at(4 * q + 3));
+}
+
+// --- sketch ---
+
+// A token counts in its bucket as unit·2^(rest/32), the power to first order, so that
+// a bucket's sum times the mass in its middle is its mass to 2^-14 or better.
+__device__ inline float sketch_unit(const row & r) {
+    return exp2f((float) min(20, __clz(r.part) - 1));  // below 2^32 for a whole part
+}
+
+__device__ inline void sketch_token(state & st, float top, float rate, float unit, float v) {
+    const float    far    = top - v;
+    const float    t      = far * rate + 0x1.8p23f;
+    const unsigned bucket = __float_as_uint(t) - 0x4b400000u;
+    const float    rest   = (t - 0x1.8p23f) - far * rate;
+    const float    w      = rest * (unit * 0x1.62e43p-6f) + (unit + 0x1p23f);
+    if (bucket < kBuckets) {
+        atomicAdd(&st.sketch[bucket], __float_as_uint(w) - 0x4b000000u);
+    }
+}
+
+// sketch guesses the bracket in which the nucleus ends: st.lo to st.hi. Nothing depends
+// on it but the time, for weigh notices a bad one.
+template <bool kStays> __device__ void sketch(state & st, const row & r, float top_p) {
+    const float top  = (float) r.s.top;
+    const float rate = (float) r.s.rate;
+    const float unit = sketch_unit(r);
+    if (threadIdx.x == 0) {  // in case that the sketch shows nothing
+        st.lo = -FLT_MAX;
+        st.hi = top;
+    }
+#pragma unroll 2
+    for (int j = 0; j < r.steps; j++) {
+        const float4 v = quad<kStays>(r, r.quad + 32 * j);
+        sketch_token(st, top, rate, unit, v.x);
+        sketch_token(st, top, rate, unit, v.y);
+        sketch_token(st, top, rate, unit, v.z);
+        sketch_token(st, top, rate, unit, v.w);
+    }
+    __syncthreads();
+    const powers & exp2  = st.exp2;
+    const double   one   = 1 / (double) unit;
+    const auto     value = [&](const state & s, int b) {
+        return __double2ull_rz(s.sketch[b] * (power(exp2, (unsigned) b) * one));
+    };
+    sum_chunks(st, st.sketch_chunks, kBuckets, value);
+    cluster_sync();
+    if (warp_id() < 2) {  // the first finds the upper end of the bracket, the second the lower
+        const bool   upper = warp_id() == 0;
+        const u64    chunk = merged(r, st.sketch_chunks, kBuckets);
+        const u64    total = warp_sum(chunk);
+        const u64    need  = nucleus_mass(top_p, total);
+        const u64    error = need >> 13;
+        const place  p     = seek(st, r, chunk, kBuckets, 0, upper ? need - error : min(total, need + error), value);
+        const double slack = 0.5 + 0x1p-6;
+        if (p.bin != kAll && upper) {
+            st.hi = p.bin == 0 ? top : fmaxf(-FLT_MAX, (float) (r.s.top - (p.bin - slack) / r.s.rate));
+        } else if (p.bin != kAll) {
+            st.lo = fmaxf(-FLT_MAX, (float) (r.s.top - (p.bin + slack) / r.s.rate));
         }
     }
     __syncthreads();
-}
-
-// --- sums of masses by bin, over the cluster ---
-
-__device__ inline void clear_bins(state & st, int n) {
-    for (int b = (int) threadIdx.x; b < n; b += kThreads) {
-        st.low[b] = st.high[b] = 0;
-    }
-    __syncthreads();
-}
-
-// add_bin adds a 64-bit mass with the 32-bit atomics that the hardware has; the one
-// for 64 bits is a loop that retries as long as others are faster.
-__device__ inline void add_bin(state & st, unsigned bin, u64 m) {
-    const unsigned low  = (unsigned) m;
-    const unsigned old  = atomicAdd(&st.low[bin], low);
-    const unsigned high = (unsigned) (m >> 32) + (old + low < old);
-    if (high != 0) {
-        atomicAdd(&st.high[bin], high);
-    }
-}
-
-// add is add_bin for the lanes with in set. Lanes with one bin would wait for each
-// other, so a crowd is summed up first: on a flat row nearly all tokens share a bin.
-__device__ inline void add(state & st, unsigned bin, u64 m, bool in) {
-    constexpr int kCrowd = 6;
-    unsigned      left   = __ballot_sync(kAll, in);
-    for (int turn = 0; turn < 3 && __popc(left) >= kCrowd; turn++) {
-        const int      leader = __ffs((int) left) - 1;
-        const unsigned common = __shfl_sync(kAll, bin, leader);
-        const bool     same   = in && bin == common;
-        const unsigned crowd  = __ballot_sync(kAll, same);
-        if (__popc(crowd) < kCrowd) {
-            break;
-        }
-        const u64 part  = same ? m : 0;  // below 2^45: two parts of 23 bits, 32 of which fit
-        const u64 total = __reduce_add_sync(kAll, (unsigned) part & 0x7fffffu) +
-                          ((u64) __reduce_add_sync(kAll, (unsigned) (part >> 23)) << 23);
-        if (lane_id() == leader) {
-            add_bin(st, common, total);
-        }
-        in   = in && !same;
-        left = left & ~crowd;
-    }
-    if (in) {
-        add_bin(st, bin, m);
-    }
-}
-
-__device__ inline u64 read_bin(const state * st, int b) {
-    return (u64) st->high[b] << 32 | st->low[b];
-}
-
-__device__ inline int slice_size(const row & r, int n) { return (n + r.peers - 1) / r.peers; }
-
-// merge_bins sums n bins over the cluster: each block those of its slice, in place.
-__device__ void merge_bins(state & st, const row & r, int n) {
-    cluster_sync();
-    const int size = slice_size(r, n);
-    const int from = (int) r.rank * size;
-    const int to   = min(n, from + size);
-    u64       sum  = 0;
-    for (int b = from + (int) threadIdx.x; b < to; b += kThreads) {
-        u64 m = 0;
-        for (int p = 0; p < r.peers; p++) {
-            m += read_bin(peer(&st, p), b);
-        }
-        st.low[b]  = (unsigned) m;  // no peer reads this slice yet
-        st.high[b] = (unsigned) (m >> 32);
-        sum += m;
-    }
-    sum = warp_sum(sum);
-    if (lane_id() == 0) {
-        st.warps[warp_id()].mass = sum;
-    }
-    __syncthreads();
-    if (warp_id() == 0) {
-        sum = warp_sum(lane_id() < kWarps ? st.warps[lane_id()].mass : 0);
-        if (lane_id() == 0) {
-            st.slice = sum;
-        }
-    }
-    cluster_sync();
-}
-
-__device__ u64 total_mass(state & st, const row & r) {
-    u64 sum = 0;
-    for (int p = 0; p < r.peers; p++) {
-        sum += *peer(&st.slice, p);
-    }
-    return sum;
-}
-
-// find_bin finds the first of n merged bins at which the running mass, from above on,
-// reaches need. It leaves the bin, the mass before it and its mass in st.
-__device__ void find_bin(state & st, const row & r, int n, u64 above, u64 need) {
-    if (warp_id() == 0) {
-        int p = 0;
-        for (; p + 1 < r.peers && above + *peer(&st.slice, p) < need; p++) {
-            above += *peer(&st.slice, p);
-        }
-        const state * owner = peer(&st, p);
-        const int     size  = slice_size(r, n);
-        const int     to    = min(n, (p + 1) * size);
-        for (int b = p * size; b < to; b += 32) {
-            const u64      m   = b + lane_id() < to ? read_bin(owner, b + lane_id()) : 0;
-            const u64      sum = warp_scan(m);
-            const unsigned hit = __ballot_sync(kAll, above + sum >= need);
-            if (hit != 0) {
-                if (lane_id() == __ffs((int) hit) - 1) {
-                    st.found       = b + lane_id();
-                    st.found_above = above + sum - m;
-                    st.found_mass  = m;
-                }
-                break;
-            }
-            above += __shfl_sync(kAll, sum, 31);
-        }
-    }
-    cluster_sync();  // and so nobody clears bins that a peer still reads
 }
 
 // --- weigh and narrow ---
 
-__device__ void weigh(state & st, const row & r) {
-    clear_bins(st, kBuckets);
-#pragma unroll 2
-    for (int i = r.from + lane_id(); i - lane_id() < r.to; i += 32) {
-        const double   d  = depth(r.s, i < r.to ? r.x[i] : -INFINITY);
-        const bool     in = has_mass(d);
-        double         rest;
-        const unsigned bucket = split(in ? d : 0, rest);
-        add(st, bucket, mass(r.s, bucket, rest), in);
+// sums is what a lane knows of its tokens.
+struct sums {
+    u64      total, above;
+    unsigned size;  // tokens above the bracket
+};
+
+// weigh_token returns whether a token is in the bracket.
+__device__ inline bool weigh_token(const scale & s, float v, float lo, float hi, sums & sum) {
+    const double   d = depth(s, v);
+    double         rest;
+    const unsigned bucket = split(d, rest);
+    const u64      m      = mass(s, bucket, rest);
+    const bool     in     = has_mass(d);
+    if (in) {
+        sum.total += m;
     }
-    merge_bins(st, r, kBuckets);
+    if (in && v > hi) {
+        sum.above += m;
+        sum.size++;
+    }
+    return v >= lo && v <= hi;
 }
 
-// lowest_key returns the order of the smallest logit in buckets 0 to bucket, by a
-// search in steps of 32 probes. All lanes of a warp call it.
-__device__ unsigned lowest_key(const scale & s, unsigned bucket) {
-    unsigned lo = order(-FLT_MAX), hi = order((float) s.top);
-    while (lo < hi) {
-        const unsigned step  = (hi - lo) / 32 + 1;
-        const unsigned probe = lo + min(lane_id() * step, hi - lo);
-        const double   d     = depth(s, unorder(probe));
-        double         rest;
-        const unsigned in   = __ballot_sync(kAll, has_mass(d) && split(d, rest) <= bucket);
-        const int      good = in == 0 ? 32 : __ffs((int) in) - 1;
-        if (good > 0) {
-            lo = __shfl_sync(kAll, probe, good - 1) + 1;
-        }
-        if (good < 32) {
-            hi = __shfl_sync(kAll, probe, good);
+// each_marked calls f with the index of every token of the warp's that has a mark, one
+// per lane at a time; in tells which lanes have one.
+template <typename F> __device__ void each_marked(const row & r, const unsigned * marks, F f) {
+    for (int j = 0; j < r.steps; j += 8) {
+        unsigned mark = marks[j / 8 * kThreads + (int) threadIdx.x];
+        while (__ballot_sync(kAll, mark != 0) != 0) {
+            const bool in  = mark != 0;
+            const int  bit = in ? __ffs((int) mark) - 1 : 0;
+            mark &= mark - 1;
+            f(4 * (r.quad + 32 * (j + bit / 4)) + bit % 4, in);
         }
     }
-    return hi;
 }
 
-// bucket_range publishes the range of logits in a bucket as st.lo and st.hi.
-__device__ void bucket_range(state & st, const row & r, unsigned bucket) {
+// range is a range of logits by order, in parts of 1 << shift.
+struct range {
+    unsigned lo, hi, shift;
+    int      n;
+};
+
+__device__ inline range divide(unsigned lo, unsigned hi) {
+    const int      bits  = 32 - __clz((int) (hi - lo));
+    const unsigned shift = bits > kPartBits ? (unsigned) (bits - kPartBits) : 0;
+    return range{lo, hi, shift, (int) ((hi - lo) >> shift) + 1};
+}
+
+// weigh_range sums the masses of the marked tokens in a range by part.
+__device__ void weigh_range(const row & r, const unsigned * marks, bins & parts, const range & g) {
+    each_marked(r, marks, [&](int i, bool in) {
+        const float    v = in ? r.x[i] : -INFINITY;
+        const unsigned k = order(v);
+        in               = in && k - g.lo <= g.hi - g.lo && has_mass(depth(r.s, v));
+        if (__ballot_sync(kAll, in) != 0) {
+            add(parts, (g.hi - k) >> g.shift, in ? mass_of(r.s, v) : 0, in);
+        }
+    });
+}
+
+// publish_parts makes the sums by part those of the cluster's blocks.
+__device__ void publish_parts(state & st, int turn, const range & g) {
+    __syncthreads();
+    sum_chunks(st, st.parts[turn].chunks, g.n, [turn](const state & s, int i) { return part_mass(s.parts[turn], i); });
+}
+
+// weigh_row marks the tokens in the bracket and sums up the masses of the lane's.
+template <bool kStays> __device__ sums weigh_row(const row & r, unsigned * marks, float lo, float hi) {
+    sums sum = {0, 0, 0};
+    for (int j = 0; j < r.steps; j += 8) {
+        unsigned  mark = 0;
+        const int end  = min(8, r.steps - j);
+#pragma unroll 1
+        for (int k = 0; k < end; k++) {
+            const float4   v = quad<kStays>(r, r.quad + 32 * (j + k));
+            const unsigned a = weigh_token(r.s, v.x, lo, hi, sum) ? 1 : 0;
+            const unsigned b = weigh_token(r.s, v.y, lo, hi, sum) ? 2 : 0;
+            const unsigned c = weigh_token(r.s, v.z, lo, hi, sum) ? 4 : 0;
+            const unsigned d = weigh_token(r.s, v.w, lo, hi, sum) ? 8 : 0;
+            mark |= (a | b | c | d) << 4 * k;
+        }
+        marks[j / 8 * kThreads + (int) threadIdx.x] = mark;
+    }
+    return sum;
+}
+
+// weigh sums up the row: st.warps has what lies above the bracket g by warp, parts the
+// masses in it.
+template <bool kStays> __device__ void weigh(state & st, const row & r, unsigned * marks, const range & g) {
+    const sums  sum   = weigh_row<kStays>(r, marks, unorder(g.lo), unorder(g.hi));
+    const u64   total = warp_sum(sum.total);
+    const share above = {warp_sum(sum.above), __reduce_add_sync(kAll, sum.size), 0};
+    if (lane_id() == 0) {
+        st.warps[warp_id()]       = above;
+        st.warp_totals[warp_id()] = total;
+    }
+    weigh_range(r, marks, st.parts[0], g);
+    publish_parts(st, 0, g);
+    if (warp_id() == kWarps - 1) {
+        const bool valid     = lane_id() < kWarps;
+        const u64  total_all = warp_sum(valid ? st.warp_totals[lane_id()] : 0);
+        const u64  above_all = warp_sum(valid ? st.warps[lane_id()].mass : 0);
+        if (lane_id() == 0) {
+            st.total = total_all;
+            st.above = above_all;
+        }
+    }
+    cluster_sync();
+}
+
+// find_part finds the part of a range in which the mass reaches need, from above on,
+// and broadcasts it. Warp 0 calls it.
+__device__ void find_part(state & st, const row & r, int turn, const range & g, u64 above, u64 need) {
+    const u64      chunk = merged(r, st.parts[turn].chunks, g.n);
+    const place    p     = seek(st, r, chunk, g.n, above, need, [turn](const state & s, int i) { return part_mass(s.parts[turn], i); });
+    const unsigned hit   = __ballot_sync(kAll, p.bin != kAll);
+    if (lane_id() == (hit != 0 ? __ffs((int) hit) - 1 : 0)) {
+        st.found = p;
+    }
+}
+
+// weigh_bracket weighs the row and broadcasts its total, the mass that the nucleus
+// needs and, if it ends in the bracket g, in which part.
+template <bool kStays> __device__ void weigh_bracket(state & st, const row & r, unsigned * marks, float top_p, const range & g) {
+    weigh<kStays>(st, r, marks, g);
     if (warp_id() == 0) {
-        const unsigned lo = lowest_key(r.s, bucket);
+        const bool valid = lane_id() < r.peers;
+        const u64  total = warp_sum(valid ? *peer(&st.total, lane_id()) : 0);
+        const u64  above = warp_sum(valid ? *peer(&st.above, lane_id()) : 0);
+        const u64  need  = nucleus_mass(top_p, total);
         if (lane_id() == 0) {
-            st.lo = lo;
+            st.row_total = total;
+            st.need      = need;
         }
-    } else if (warp_id() == 1) {
-        const unsigned hi = bucket == 0 ? order((float) r.s.top) : lowest_key(r.s, bucket - 1) - 1;
-        if (lane_id() == 0) {
-            st.hi = hi;
-        }
+        find_part(st, r, 0, g, above, need);
     }
     __syncthreads();
 }
 
-// weigh_range sums the masses of the logits from lo to hi, by parts of 1 << shift.
-__device__ void weigh_range(state & st, const row & r, unsigned lo, unsigned hi, unsigned shift, int n) {
-    clear_bins(st, n);
-#pragma unroll 2
-    for (int i = r.from + lane_id(); i - lane_id() < r.to; i += 32) {
-        const float    v  = i < r.to ? r.x[i] : -INFINITY;
-        const unsigned k  = order(v);
-        const bool     in = k - lo <= hi - lo;
-        if (__ballot_sync(kAll, in) != 0) {
-            const u64 m = in ? mass_of(r.s, v) : 0;
-            add(st, (hi - k) >> shift, m, in);
+// narrow finds the cut in the part st.found of the range g.
+__device__ cut narrow(state & st, const row & r, const unsigned * marks, range g) {
+    const u64 need = st.need;
+    for (int turn = 1;; turn = 1 - turn) {
+        const place    p  = st.found;
+        const unsigned hi = g.hi - (p.bin << g.shift);
+        const unsigned lo = hi - min(hi - g.lo, (1u << g.shift) - 1);
+        if (p.above + p.mass == need) {
+            return cut{lo - 1, 0, 0, need};
         }
+        if (lo == hi) {
+            const u64      one  = mass_of(r.s, unorder(hi));
+            const unsigned ties = (unsigned) ((need - p.above + one - 1) / one);
+            return cut{hi, ties, one, p.above + ties * one};
+        }
+        g = divide(lo, hi);
+        clear(st.parts[turn]);
+        __syncthreads();
+        weigh_range(r, marks, st.parts[turn], g);
+        publish_parts(st, turn, g);
+        cluster_sync();
+        if (warp_id() == 0) {
+            find_part(st, r, turn, g, p.above, need);
+        }
+        __syncthreads();
     }
-    merge_bins(st, r, n);
 }
 
-// end_of_nucleus finds the cut of the nucleus of mass need.
-__device__ cut end_of_nucleus(state & st, const row & r, u64 need) {
-    find_bin(st, r, kBuckets, 0, need);
-    u64 above = st.found_above;
-    bucket_range(st, r, st.found);
-    unsigned lo = st.lo, hi = st.hi;
-    if (above + st.found_mass == need) {  // always so without truncation
-        return cut{lo - 1, 0, 0, need};
+// end_of_nucleus finds the cut of the nucleus, and leaves the row's total in st.
+template <bool kStays> __device__ cut end_of_nucleus(state & st, const row & r, unsigned * marks, float top_p) {
+    if (top_p == 0 || top_p == 1) {  // all that has mass
+        const range nowhere = {order(INFINITY), order(-INFINITY), 0, 0};  // all is above it
+        weigh_bracket<kStays>(st, r, marks, top_p, nowhere);
+        return cut{0, 0, 0, st.need};
     }
-    while (lo < hi) {
-        const unsigned bits  = 32 - __clz((int) (hi - lo));
-        const unsigned shift = bits > kPartBits ? bits - kPartBits : 0;
-        const int      n     = (int) ((hi - lo) >> shift) + 1;
-        weigh_range(st, r, lo, hi, shift, n);
-        find_bin(st, r, n, above, need);
-        above = st.found_above;
-        hi -= st.found << shift;
-        lo = hi - min(hi - lo, (1u << shift) - 1);
+    sketch<kStays>(st, r, top_p);
+    range g = divide(order(st.lo), order(st.hi));
+    weigh_bracket<kStays>(st, r, marks, top_p, g);
+    if (st.found.bin == kAll) {
+        cluster_sync();  // peers have read what is written next
+        clear(st.parts[0]);
+        __syncthreads();
+        g = divide(order(-FLT_MAX), order((float) r.s.top));
+        weigh_bracket<kStays>(st, r, marks, top_p, g);
     }
-    const u64      one  = mass_of(r.s, unorder(hi));
-    const unsigned ties = (unsigned) ((need - above + one - 1) / one);
-    return cut{hi, ties, one, above + ties * one};
+    return narrow(st, r, marks, g);
 }
 
 // --- draw ---
@@ -391,31 +378,28 @@ __device__ inline u64 kept(u64 mass, unsigned ties, const cut & c) {
 
 __device__ inline share share_of(const row & r, const cut & c, float v, bool in) {
     const unsigned k    = order(v);
-    const bool     keep = in && k > c.key;
+    const bool     keep = in && k > c.key && has_mass(depth(r.s, v));
     return share{keep ? mass_of(r.s, v) : 0, keep, in && k == c.key};
 }
 
-__device__ share sum_up(const row & r, const cut & c, int from, int to, int step) {
-    share sum = {0, 0, 0};
-#pragma unroll 4
-    for (int i = from; i < to; i += step) {
-        const share one = share_of(r, c, r.x[i], true);
-        sum.mass += one.mass;
-        sum.size += one.size;
-        sum.ties += one.ties;
-    }
-    return sum;
+__device__ inline void add(share & sum, const share & one) {
+    sum.mass += one.mass;
+    sum.size += one.size;
+    sum.ties += one.ties;
 }
 
 __device__ share warp_share(share s) {
     return share{warp_sum(s.mass), __reduce_add_sync(kAll, s.size), __reduce_add_sync(kAll, s.ties)};
 }
 
-// count publishes the shares of the warps' pieces and of the block.
-__device__ void count(state & st, const row & r, const cut & c) {
-    const share s = warp_share(sum_up(r, c, r.from + lane_id(), r.to, 32));
+// count adds what is kept of the bracket to the shares of the warps' pieces and
+// publishes that of the block.
+__device__ void count(state & st, const row & r, const unsigned * marks, const cut & c) {
+    share sum = {0, 0, 0};
+    each_marked(r, marks, [&](int i, bool in) { add(sum, share_of(r, c, in ? r.x[i] : -INFINITY, in)); });
+    sum = warp_share(sum);
     if (lane_id() == 0) {
-        st.warps[warp_id()] = s;
+        add(st.warps[warp_id()], sum);
     }
     __syncthreads();
     if (warp_id() == 0) {
@@ -445,19 +429,25 @@ __device__ int cross(const share & mine, before & b, const cut & c, u64 goal) {
     return hit != 0 ? lane : -1;
 }
 
-__device__ inline int piece_size(int n) { return (n + kThreads - 1) / kThreads * 32; }
+// run_share is the share of a run of tokens.
+__device__ share run_share(const row & r, const cut & c, int from, int to) {
+    share sum = {0, 0, 0};
+#pragma unroll 4
+    for (int i = from; i < to; i++) {
+        add(sum, share_of(r, c, r.x[i], true));
+    }
+    return sum;
+}
 
 // token_at finds the token in this block's part at which the running mass, from b on,
 // exceeds goal: the warp's piece, a lane's run in it, the token. One warp calls it.
 __device__ int token_at(const state & st, const row & r, before b, const cut & c, u64 goal) {
-    const int piece = piece_size(r.n);
+    const int run   = 4 * r.steps;
     const int w     = cross(lane_id() < kWarps ? st.warps[lane_id()] : share{0, 0, 0}, b, c, goal);
-    const int from  = w * piece;
-    const int to    = min(r.n, from + piece);
-    const int run   = piece / 32;
+    const int from  = w * 32 * run;
     const int mine  = from + lane_id() * run;
-    const int lane  = cross(sum_up(r, c, mine, min(to, mine + run), 1), b, c, goal);
-    const int end   = min(to, from + (lane + 1) * run);
+    const int lane  = cross(run_share(r, c, mine, min(r.n, mine + run)), b, c, goal);
+    const int end   = min(r.n, from + (lane + 1) * run);
     for (int i = from + lane * run; i < end; i += 32) {
         const bool in  = i + lane_id() < end;
         const int  hit = cross(share_of(r, c, in ? r.x[i + lane_id()] : -INFINITY, in), b, c, goal);
@@ -468,11 +458,19 @@ __device__ int token_at(const state & st, const row & r, before b, const cut & c
     return -1;  // unreachable: the goal lies below the kept mass
 }
 
-__device__ void draw(state & st, const row & r, const cut & c, const pp_draw & d, u64 total, pp_choice * out) {
-    count(st, r, c);
+// choose writes the choice of a token, with size tokens in the nucleus.
+__device__ void choose(const row & r, const cut & c, u64 total, int token, unsigned size, pp_choice * out) {
+    const double ln2 = 0x1.62e42fefa39efp-1;
+    const double far = __dmul_rn(depth(r.s, r.x[token]), ln2 / kPerOctave);
+    *out = pp_choice{0 - (far + log(__dmul_rn((double) total, 0x1p-44))), (double) c.kept / (double) total,
+                     r.base + token, (int) size, PP_SAMPLE_OK, -1};
+}
+
+__device__ void draw(state & st, const row & r, const unsigned * marks, const cut & c, const pp_draw & d, pp_choice * out) {
+    count(st, r, marks, c);
+    before   b    = {0, 0};
+    unsigned size = c.ties;
     if (warp_id() == 0) {
-        before   b    = {0, 0};
-        unsigned size = c.ties;
         for (unsigned p = 0; p < (unsigned) r.peers; p++) {
             const share s = *peer(&st.mine, p);
             size += s.size;
@@ -481,15 +479,15 @@ __device__ void draw(state & st, const row & r, const cut & c, const pp_draw & d
                 b.ties += s.ties;
             }
         }
+    }
+    cluster_sync();  // peers have read all that they read here
+    if (warp_id() == 0) {
         const u64  goal = __umul64hi(uniform(d.seed, d.prompt, d.completion, d.position), c.kept);
         const bool here = kept(b.mass, b.ties, c) <= goal && goal < kept(b.mass + st.mine.mass, b.ties + st.mine.ties, c);
         if (here) {
             const int token = token_at(st, r, b, c, goal);
             if (lane_id() == 0) {
-                const double ln2 = 0x1.62e42fefa39efp-1;
-                const double far = __dmul_rn(depth(r.s, r.x[token]), ln2 / kPerOctave);
-                *out = pp_choice{0 - (far + log(__dmul_rn((double) total, 0x1p-44))), (double) c.kept / (double) total,
-                                 r.base + token, (int) size, PP_SAMPLE_OK, -1};
+                choose(r, c, st.row_total, token, size, out);
             }
         }
     }
@@ -498,7 +496,7 @@ __device__ void draw(state & st, const row & r, const cut & c, const pp_draw & d
 // greedy takes the lowest id with the largest logit.
 __device__ void greedy(state & st, const row & r, float top, pp_choice * out) {
     unsigned first = kAll;
-    for (int i = r.from + lane_id(); i < r.to; i += 32) {
+    for (int i = (int) threadIdx.x; i < r.n; i += kThreads) {
         if (r.x[i] == top) {
             first = min(first, (unsigned) (r.base + i));
         }
@@ -524,60 +522,69 @@ __device__ void refuse(const row & r, int error, int bad, pp_choice * out) {
     }
 }
 
-template <bool kStays> __device__ void sample_row(const launch_args & a, const pp_draw & d, state & st, float * copy,
-                                                  pp_choice * out) {
-    row r;
-    r.rank  = cluster_rank();
-    r.peers = a.peers;
-    r.base  = min(a.n_vocab, (int) r.rank * a.part);
-    r.n     = min(a.n_vocab - r.base, a.part);
-    r.x     = a.logits + d.row * a.stride + r.base;
-    r.from  = min(r.n, warp_id() * piece_size(r.n));
-    r.to    = min(r.n, r.from + piece_size(r.n));
+// prepare sets up the state before the first cluster_sync.
+__device__ void prepare(state & st) {
+    for (int b = (int) threadIdx.x; b < kBuckets; b += kThreads) {
+        st.sketch[b] = 0;
+    }
+    clear(st.parts[0]);
     if (threadIdx.x < kPerOctave) {
-        st.exp2[threadIdx.x] = exp2_table[threadIdx.x];
+        fill_power(st.exp2, threadIdx.x);
     }
     if (threadIdx.x == 0) {
         st.top = 0;
         st.bad = st.first = kAll;
     }
     __syncthreads();
-    load<kStays>(st, r, copy);
+}
+
+template <bool kStays>
+__device__ void sample_row(const launch_args & a, const pp_draw & d, state & st, unsigned * marks, float * copy, pp_choice * out) {
+    row r;
+    r.rank  = cluster_rank();
+    r.peers = a.peers;
+    r.part  = a.part;
+    r.base  = min(a.n_vocab, (int) r.rank * a.part);
+    r.n     = min(a.n_vocab - r.base, a.part);
+    r.x     = a.logits + d.row * a.stride + r.base;
+    r.steps = steps(a.part);
+    r.quad  = warp_id() * 32 * r.steps + lane_id();
+    prepare(st);
+    unsigned top_key, bad;
+    load<kStays>(st, r, copy, top_key, bad);
     if (kStays) {
         r.x = copy;
     }
-    const float top = unorder(st.row_top);
-    if (st.row_bad != kAll) {
-        return refuse(r, PP_SAMPLE_LOGITS, (int) st.row_bad, out);
+    const float top = unorder(top_key);
+    if (bad != kAll) {
+        refuse(r, PP_SAMPLE_LOGITS, (int) bad, out);
+    } else if (!(top >= -FLT_MAX)) {
+        refuse(r, PP_SAMPLE_EMPTY, -1, out);
+    } else if (d.temperature == 0) {
+        __syncthreads();
+        greedy(st, r, top, out);
+    } else {
+        r.s = scale{(double) top, 0x1.71547652b82fep5 / (double) d.temperature, &st.exp2};
+        const cut c = end_of_nucleus<kStays>(st, r, marks, d.top_p);
+        return draw(st, r, marks, c, d, out);
     }
-    if (!(top >= -FLT_MAX)) {
-        return refuse(r, PP_SAMPLE_EMPTY, -1, out);
-    }
-    if (d.temperature == 0) {
-        return greedy(st, r, top, out);
-    }
-    r.s = scale{(double) top, 0x1.71547652b82fep5 / (double) d.temperature, st.exp2};
-    weigh(st, r);
-    const u64 total = total_mass(st, r);
-    const cut c     = end_of_nucleus(st, r, nucleus_mass(d.top_p, total));
-    draw(st, r, c, d, total, out);
+    cluster_sync();  // a block's shared memory goes with it, and peers may be reading
 }
 
-template <bool kStays> __global__ void __launch_bounds__(kThreads) sample_kernel(launch_args a) {
+template <bool kStays> __global__ void __launch_bounds__(kThreads, kMinBlocks) sample_kernel(launch_args a) {
     PP_SHARED(shared);
-    state &       st  = *reinterpret_cast<state *>(shared);
-    float *       copy = reinterpret_cast<float *>(shared + (sizeof(state) + 15) / 16 * 16);
-    const int     i   = (int) blockIdx.x / a.peers;
-    const pp_draw d   = a.draws[i];
-    pp_choice *   out = a.out + i;
+    state &       st    = *reinterpret_cast<state *>(shared);
+    float *       copy  = reinterpret_cast<float *>(shared + (sizeof(state) + 15) / 16 * 16);
+    unsigned *    marks = reinterpret_cast<unsigned *>(copy + (kStays ? a.part : 0));
+    const int     i     = (int) blockIdx.x / a.peers;
+    const pp_draw d     = a.draws[i];
+    pp_choice *   out   = a.out + i;
     if (d.row < 0 || !valid(d)) {
         row r;
         r.rank = cluster_rank();
-        refuse(r, d.row < 0 ? PP_SAMPLE_OK : PP_SAMPLE_PARAMS, -1, out);
-        return;
+        return refuse(r, d.row < 0 ? PP_SAMPLE_OK : PP_SAMPLE_PARAMS, -1, out);
     }
-    sample_row<kStays>(a, d, st, copy, out);
-    cluster_sync();  // a block's shared memory goes with it, and peers may be reading
+    sample_row<kStays>(a, d, st, marks, copy, out);
 }
 
 int attribute(cudaDeviceAttr attr) {
@@ -608,7 +615,7 @@ int pp_sample(const float * logits, int64_t row_stride, int n_vocab, const pp_dr
     a.draws   = draws;
     a.out     = out;
 
-    const size_t   fixed = (sizeof(state) + 15) / 16 * 16;
+    const size_t   fixed = (sizeof(state) + 15) / 16 * 16 + (steps(a.part) + 7) / 8 * kThreads * sizeof(unsigned);
     const size_t   whole = fixed + a.part * sizeof(float);
     const unsigned grid  = (unsigned) (n_draws * a.peers);
     const unsigned peers = (unsigned) a.peers;

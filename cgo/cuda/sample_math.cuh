@@ -16,7 +16,7 @@ constexpr int kMassBits  = 44;
 constexpr int kPerOctave = 32;
 constexpr int kBuckets   = kMassBits * kPerOctave + 1;
 
-// exp2_table is 2^(j/32), correctly rounded. Kernels copy it to shared memory.
+// exp2_table is 2^(j/32), correctly rounded.
 __constant__ const double exp2_table[kPerOctave] = {
     0x1.0000000000000p0, 0x1.059b0d3158574p0, 0x1.0b5586cf9890fp0, 0x1.11301d0125b51p0,
     0x1.172b83c7d517bp0, 0x1.1d4873168b9aap0, 0x1.2387a6e756238p0, 0x1.29e9df51fdee1p0,
@@ -28,11 +28,31 @@ __constant__ const double exp2_table[kPerOctave] = {
     0x1.d5818dcfba487p0, 0x1.dfc97337b9b5fp0, 0x1.ea4afa2a490dap0, 0x1.f50765b6e4540p0,
 };
 
+// powers is exp2_table in halves, so that the lanes of a warp read it from shared memory
+// without waiting for each other: an entry has a bank of its own. Entry j is the mass
+// in the middle of bucket j, but for what power takes off the high half.
+struct powers {
+    unsigned high[kPerOctave], low[kPerOctave];
+};
+
+// fill_power sets entry j.
+__device__ inline void fill_power(powers & p, unsigned j) {
+    const u64 bits = (u64) __double_as_longlong(exp2_table[(0u - j) % kPerOctave]);
+    p.high[j]      = (unsigned) (bits >> 32) + ((unsigned) (kMassBits - (j > 0)) << 20) + (j << 15);
+    p.low[j]       = (unsigned) bits;
+}
+
+// power is 2^(44 - bucket/32): one octave less, 1 << 20 in the high half, for each 32 buckets.
+__device__ inline double power(const powers & p, unsigned bucket) {
+    const unsigned j = bucket % kPerOctave;
+    return __longlong_as_double((long long) ((u64) (p.high[j] - (bucket << 15)) << 32 | p.low[j]));
+}
+
 // scale turns the logits of one row into depths.
 struct scale {
     double         top;   // largest logit of the row
     double         rate;  // 32·log2(e) / temperature
-    const double * exp2;  // [kPerOctave], in shared memory
+    const powers * exp2;  // in shared memory
 };
 
 __device__ inline double depth(const scale & s, float logit) {
@@ -50,17 +70,15 @@ __device__ inline unsigned split(double depth, double & rest) {
     return (unsigned) __double_as_longlong(t);
 }
 
-// mass is round(2^(44 - (bucket - rest)/32)).
+// mass is round(2^(44 - (bucket - rest)/32)), if the bucket is one.
 __device__ inline u64 mass(const scale & s, unsigned bucket, double rest) {
     const double   sq   = __dmul_rn(rest, rest);
     const double   a    = __dadd_rn(1.0, __dmul_rn(rest, 0x1.62e42fefa39efp-6));
     const double   b    = __dadd_rn(0x1.ebfbdff82c58fp-13, __dmul_rn(rest, 0x1.c6b08d704a0c0p-20));
     const double   c    = __dadd_rn(0x1.3b2ab6fba4e77p-27, __dmul_rn(rest, 0x1.5d87fe78a6731p-35));
     const double   p    = __dadd_rn(a, __dmul_rn(sq, __dadd_rn(b, __dmul_rn(sq, c))));
-    const int      oct  = kMassBits - (int) ((bucket + kPerOctave - 1) / kPerOctave);
-    const long long bits = __double_as_longlong(s.exp2[(0u - bucket) % kPerOctave]) + ((long long) oct << 52);
-    const double   sum  = __dadd_rn(0x1p52, __dmul_rn(p, __longlong_as_double(bits)));
-    return (u64) __double_as_longlong(sum) & ((1ull << 52) - 1);
+    const double   sum  = __dadd_rn(0x1p52, __dmul_rn(p, power(*s.exp2, bucket)));
+    return (u64) __double_as_longlong(sum) - (0x433ull << 52);
 }
 
 __device__ inline u64 mass_of(const scale & s, float logit) {

@@ -1,0 +1,193 @@
+// What the blocks of a cluster share while they sample a row: their state, and sums of
+// masses by bin over the cluster.
+
+#ifndef PERSONAPROBE_SAMPLE_BLOCK_CUH
+#define PERSONAPROBE_SAMPLE_BLOCK_CUH
+
+#include "sample.h"
+
+#include "sample_math.cuh"
+
+#ifndef PP_SAMPLE_THREADS
+#define PP_SAMPLE_THREADS 512
+#endif
+#ifndef PP_SAMPLE_CLUSTER
+#define PP_SAMPLE_CLUSTER 8
+#endif
+
+namespace {
+
+constexpr int      kThreads  = PP_SAMPLE_THREADS;
+constexpr int      kWarps    = kThreads / 32;
+constexpr int      kMaxPeers = PP_SAMPLE_CLUSTER;
+constexpr int      kMinBlocks = kThreads <= 512 ? 2 : 1;  // an SM has
+constexpr int      kPartBits = 10;  // narrow divides a range of logits in 1024 parts at most
+constexpr int      kChunk    = 64;  // bins, whose sum is published too
+constexpr unsigned kAll      = 0xffffffffu;
+static_assert(kThreads % 32 == 0 && kWarps >= 2 && kWarps <= 32 && kMaxPeers <= 32, "a warp sums up warps and peers");
+static_assert(kBuckets <= 32 * kChunk && (1 << kPartBits) <= 32 * kChunk, "a lane has a chunk");
+
+// share is a piece of the row and what of it is in the nucleus.
+struct share {
+    u64      mass;  // of the tokens above the cut
+    unsigned size;  // their number
+    unsigned ties;  // tokens with the logit of the cut
+};
+
+// bins are sums of masses, in halves, and those of each chunk of bins.
+struct bins {
+    unsigned low[1 << kPartBits], high[1 << kPartBits];
+    u64      chunks[32];
+};
+
+// place is where a running mass reaches a goal.
+struct place {
+    unsigned bin;  // kAll: it does not
+    u64      above, mass;
+};
+
+// state is a block's shared memory but for the logits and the marks. Peers read what
+// is published before a cluster_sync until they arrive at the next one.
+struct state {
+    unsigned sketch[kBuckets];  // see sketch
+    u64      sketch_chunks[32];
+    bins     parts[2];  // turns of narrow take them alternately
+    powers   exp2;
+    share    warps[kWarps];
+    u64      warp_totals[kWarps];
+    u64      total, above;  // masses of this block: all of it, and above the bracket
+    share    mine;
+    place    found;         // broadcast of warp 0
+    u64      row_total, need;
+    float    lo, hi;        // the bracket
+    unsigned top, bad, first;
+};
+
+// row is what every thread knows of its row. A block's part of it is divided in quads
+// of four tokens; a warp has 32·steps of them in a row, and a lane every 32nd of those.
+struct row {
+    const float * x;      // this block's part
+    int           n;      // its length
+    int           base;   // id of its first token
+    int           part;   // the longest part's length
+    int           steps;  // quads per lane
+    int           quad;   // the lane's first
+    int           peers;
+    unsigned      rank;
+    scale         s;
+};
+
+__device__ inline int lane_id() { return threadIdx.x % 32; }
+__device__ inline int warp_id() { return threadIdx.x / 32; }
+
+__device__ inline u64 warp_sum(u64 v) {
+    for (int d = 16; d > 0; d /= 2) {
+        v += __shfl_xor_sync(kAll, v, d);
+    }
+    return v;
+}
+
+template <typename T> __device__ inline T warp_scan(T v) {
+    for (int d = 1; d < 32; d *= 2) {
+        const T left = __shfl_up_sync(kAll, v, d);
+        v += lane_id() >= d ? left : 0;
+    }
+    return v;
+}
+
+__device__ inline void clear(bins & b) {
+    for (int i = (int) threadIdx.x; i < 1 << kPartBits; i += kThreads) {
+        b.low[i] = b.high[i] = 0;
+    }
+}
+
+// add_bin adds a 64-bit mass with the 32-bit atomics that the hardware has; the one
+// for 64 bits is a loop that retries as long as others are faster.
+__device__ inline void add_bin(bins & b, unsigned bin, u64 m) {
+    const unsigned low  = (unsigned) m;
+    const unsigned old  = atomicAdd(&b.low[bin], low);
+    const unsigned high = (unsigned) (m >> 32) + (old + low < old);
+    if (high != 0) {
+        atomicAdd(&b.high[bin], high);
+    }
+}
+
+// add is add_bin for the lanes with in set. Lanes with one bin would wait for each
+// other, so a crowd is summed up first: rows of ties have nothing else.
+__device__ inline void add(bins & b, unsigned bin, u64 m, bool in) {
+    constexpr int  kCrowd = 6;
+    const unsigned set    = __ballot_sync(kAll, in);
+    if (__popc(set) >= kCrowd) {
+        const int      leader = __ffs((int) set) - 1;
+        const unsigned common = __shfl_sync(kAll, bin, leader);
+        const bool     same   = in && bin == common;
+        if (__popc(__ballot_sync(kAll, same)) >= kCrowd) {
+            const u64 part  = same ? m : 0;  // below 2^45: two parts of 23 bits, 32 of which fit
+            const u64 total = __reduce_add_sync(kAll, (unsigned) part & 0x7fffffu) +
+                              ((u64) __reduce_add_sync(kAll, (unsigned) (part >> 23)) << 23);
+            if (lane_id() == leader) {
+                add_bin(b, common, total);
+            }
+            in = in && !same;
+        }
+    }
+    if (in) {
+        add_bin(b, bin, m);
+    }
+}
+
+__device__ inline u64 part_mass(const bins & b, int i) { return (u64) b.high[i] << 32 | b.low[i]; }
+
+// sum_chunks sums n bins by chunk, for peers to read. Bin i of a block is value(state, i).
+template <typename Value> __device__ void sum_chunks(const state & st, u64 * chunks, int n, Value value) {
+    for (int c = warp_id(); c * kChunk < n; c += kWarps) {
+        const int i   = c * kChunk + 2 * lane_id();
+        const u64 sum = warp_sum((i < n ? value(st, i) : 0) + (i + 1 < n ? value(st, i + 1) : 0));
+        if (lane_id() == 0) {
+            chunks[c] = sum;
+        }
+    }
+}
+
+// merged is the lane's chunk of n bins over the cluster.
+__device__ inline u64 merged(const row & r, const u64 * chunks, int n) {
+    u64 sum = 0;
+    if (lane_id() * kChunk < n) {
+        for (int p = 0; p < r.peers; p++) {
+            sum += *peer(chunks + lane_id(), p);
+        }
+    }
+    return sum;
+}
+
+// seek returns, in one lane, the first of n bins at which the running mass, from above
+// on, reaches need; lanes that return kAll did not find it. chunk is from merged. All
+// lanes of a warp call it.
+template <typename Value>
+__device__ place seek(const state & st, const row & r, u64 chunk, int n, u64 above, u64 need, Value value) {
+    const u64      sum = warp_scan(chunk);
+    const unsigned hit = __ballot_sync(kAll, above + sum >= need);
+    if (hit == 0) {
+        return place{kAll, 0, 0};
+    }
+    const int first = __ffs((int) hit) - 1;
+    above += __shfl_sync(kAll, sum - chunk, first);
+    const int i     = first * kChunk + 2 * lane_id();
+    u64       m[2]  = {0, 0};
+    for (int p = 0; p < r.peers; p++) {
+        const state & other = *peer(&st, p);
+        m[0] += i < n ? value(other, i) : 0;
+        m[1] += i + 1 < n ? value(other, i + 1) : 0;
+    }
+    const u64 mine = m[0] + m[1];
+    above += warp_scan(mine) - mine;
+    if (above >= need || above + mine < need) {
+        return place{kAll, 0, 0};
+    }
+    const bool second = above + m[0] < need;
+    return place{(unsigned) (i + second), above + (second ? m[0] : 0), m[second]};
+}
+
+}  // namespace
+
+#endif
