@@ -31,6 +31,9 @@ struct launch_args {
 // steps is how many quads of a part a lane has.
 __host__ __device__ inline int steps(int part) { return (part / 4 + kThreads - 1) / kThreads; }
 
+// padded is the size of a part whose last quads make up a whole step.
+__host__ __device__ inline int padded(int part) { return (part + 127) / 128 * 128; }
+
 // cut is where the nucleus ends: it holds the tokens with mass whose order is above
 // key, and the first ties of those at key.
 struct cut {
@@ -62,7 +65,7 @@ __device__ unsigned first_bad(const row & r, int quads) {
 }
 
 // load reads the block's part, copies it to shared memory if it is to stay there,
-// padded to quads, and returns the largest logit and the first bad one of the row.
+// padded with -Inf, and returns the largest logit and the first bad one of the row.
 template <bool kStays> __device__ void load(state & st, const row & r, float * copy, unsigned & row_top, unsigned & row_bad) {
     float     top     = -INFINITY;
     bool      bad     = false;
@@ -89,7 +92,7 @@ template <bool kStays> __device__ void load(state & st, const row & r, float * c
             }
         }
     }
-    for (int i = 4 * quads + tid; i < (r.n + 3) / 4 * 4; i += kThreads) {
+    for (int i = 4 * quads + tid; i < padded(r.n); i += kThreads) {
         const float v = i < r.n ? r.x[i] : -INFINITY;
         look(v, top, bad);
         if (kStays) {
@@ -104,15 +107,15 @@ template <bool kStays> __device__ void load(state & st, const row & r, float * c
         atomicMin(&st.bad, first_bad(r, quads));
     }
     cluster_sync();
-    const bool valid = lane_id() < r.peers;
+    const bool valid = lane_id() < kPeers;
     row_top          = __reduce_max_sync(kAll, valid ? *peer(&st.top, lane_id()) : 0);
     row_bad          = __reduce_min_sync(kAll, valid ? *peer(&st.bad, lane_id()) : kAll);
 }
 
-// quad returns the logits of a quad, -Inf past the end.
+// quad returns the logits of a quad of the warp's, -Inf past the end.
 template <bool kStays> __device__ inline float4 quad(const row & r, int q) {
     if (kStays) {
-        return 4 * q < r.n ? reinterpret_cast<const float4 *>(r.x)[q] : make_float4(-INFINITY, -INFINITY, -INFINITY, -INFINITY);
+        return reinterpret_cast<const float4 *>(r.x)[q];
     }
     const auto at = [&](int i) { return i < r.n ? r.x[i] : -INFINITY; };
     return make_float4(at(4 * q), at(4 * q + 1), at(4 * q + 2), at(4 * q + 3));
@@ -129,12 +132,20 @@ __device__ inline float sketch_unit(const row & r) {
 __device__ inline void sketch_token(state & st, float top, float rate, float unit, float v) {
     const float    far    = top - v;
     const float    t      = far * rate + 0x1.8p23f;
-    const unsigned bucket = __float_as_uint(t) - 0x4b400000u;
     const float    rest   = (t - 0x1.8p23f) - far * rate;
     const float    w      = rest * (unit * 0x1.62e43p-6f) + (unit + 0x1p23f);
-    if (bucket < kBuckets) {
-        atomicAdd(&st.sketch[bucket], __float_as_uint(w) - 0x4b000000u);
+    const unsigned bucket = min(__float_as_uint(t) - 0x4b400000u, (unsigned) (kBuckets + 1 + lane_id()));
+    atomicAdd(&st.sketch[bucket], __float_as_uint(w) - 0x4b000000u);
+}
+
+// sketch_mass is the mass in the buckets i and i+1 over all peers, or in this block.
+template <int kOf> __device__ inline two sketch_mass(const state & st, int i, double one) {
+    if (i >= kBuckets) {
+        return two{0, 0};
     }
+    const two v = sum_pair(st.sketch + i, kOf);
+    return two{__double2ull_rz((double) v.a * (power(st.exp2, (unsigned) i) * one)),
+               i + 1 < kBuckets ? __double2ull_rz((double) v.b * (power(st.exp2, (unsigned) i + 1) * one)) : 0};
 }
 
 // sketch guesses the bracket in which the nucleus ends: st.lo to st.hi. Nothing depends
@@ -156,25 +167,22 @@ template <bool kStays> __device__ void sketch(state & st, const row & r, float t
         sketch_token(st, top, rate, unit, v.w);
     }
     __syncthreads();
-    const powers & exp2  = st.exp2;
-    const double   one   = 1 / (double) unit;
-    const auto     value = [&](const state & s, int b) {
-        return __double2ull_rz(s.sketch[b] * (power(exp2, (unsigned) b) * one));
-    };
-    sum_chunks(st, st.sketch_chunks, kBuckets, value);
+    const double one = 1 / (double) unit;
+    sum_chunks(st.sketch_chunks, kBuckets, [&](int i) { return sketch_mass<1>(st, i, one); });
     cluster_sync();
     if (warp_id() < 2) {  // the first finds the upper end of the bracket, the second the lower
         const bool   upper = warp_id() == 0;
-        const u64    chunk = merged(r, st.sketch_chunks, kBuckets);
+        const u64    chunk = merged(st.sketch_chunks, kBuckets);
         const u64    total = warp_sum(chunk);
         const u64    need  = nucleus_mass(top_p, total);
         const u64    error = need >> 13;
-        const place  p     = seek(st, r, chunk, kBuckets, 0, upper ? need - error : min(total, need + error), value);
+        const place  p     = seek(chunk, 0, upper ? need - error : min(total, need + error),
+                                  [&](int i) { return sketch_mass<kPeers>(st, i, one); });
         const double slack = 0.5 + 0x1p-6;
-        if (p.bin != kAll && upper) {
-            st.hi = p.bin == 0 ? top : fmaxf(-FLT_MAX, (float) (r.s.top - (p.bin - slack) / r.s.rate));
-        } else if (p.bin != kAll) {
-            st.lo = fmaxf(-FLT_MAX, (float) (r.s.top - (p.bin + slack) / r.s.rate));
+        const double depth = upper ? p.bin - slack : p.bin + slack;
+        const float  end   = depth < 0 ? top : fmaxf(-FLT_MAX, (float) (r.s.top - depth / r.s.rate));
+        if (p.bin != kAll) {
+            (upper ? st.hi : st.lo) = end;
         }
     }
     __syncthreads();
@@ -188,21 +196,35 @@ struct sums {
     unsigned size;  // tokens above the bracket
 };
 
-// weigh_token returns whether a token is in the bracket.
-__device__ inline bool weigh_token(const scale & s, float v, float lo, float hi, sums & sum) {
-    const double   d = depth(s, v);
+// bracket is what weigh_token compares with, and the lane's entry of powers.
+struct bracket {
+    float    lo, hi;
+    unsigned high, low;
+};
+
+constexpr u64      kDeepest = 0x4096ull << 48;  // 1408, kBuckets - 1, as a float64's bits
+constexpr u64      kUnit    = 1ull << 52;
+constexpr unsigned kInverse = 1787;  // of 0x433, kNoMass's high bits, modulo 4096
+static_assert(0x433u * kInverse % 4096 == 1, "how many kNoMass have a sum of high bits");
+
+// weigh_token adds the mass_bits of a token, kNoMass if it has no mass, to total, and to
+// above if it lies above the bracket. It returns whether the token lies in it.
+__device__ inline bool weigh_token(const scale & s, const bracket & k, float v, u64 & total, u64 & above) {
+    u64        far = (u64) __double_as_longlong(depth(s, v));
+    const bool in  = far <= kDeepest;
+    if (!in) {
+        far = (far & 0xffffffffu) | (0x40970000ull << 32);  // from 1472 on: 2^-2, and rounded 0
+    }
     double         rest;
-    const unsigned bucket = split(d, rest);
-    const u64      m      = mass(s, bucket, rest);
-    const bool     in     = has_mass(d);
-    if (in) {
-        sum.total += m;
+    const unsigned bucket = split(__longlong_as_double((long long) far), rest);
+    const unsigned high   = __shfl_sync(kAll, k.high, (int) bucket);
+    const unsigned low    = __shfl_sync(kAll, k.low, (int) bucket);
+    const u64      bits   = mass_bits(power(high, low, bucket), rest);
+    total += bits;
+    if (in && v > k.hi) {
+        above += bits;
     }
-    if (in && v > hi) {
-        sum.above += m;
-        sum.size++;
-    }
-    return v >= lo && v <= hi;
+    return v >= k.lo && !(v > k.hi);
 }
 
 // each_marked calls f with the index of every token of the warp's that has a mark, one
@@ -244,27 +266,32 @@ __device__ void weigh_range(const row & r, const unsigned * marks, bins & parts,
 }
 
 // publish_parts makes the sums by part those of the cluster's blocks.
-__device__ void publish_parts(state & st, int turn, const range & g) {
+__device__ void publish_parts(bins & parts, const range & g) {
     __syncthreads();
-    sum_chunks(st, st.parts[turn].chunks, g.n, [turn](const state & s, int i) { return part_mass(s.parts[turn], i); });
+    sum_chunks(parts.chunks, g.n, [&](int i) { return parts_mass<1>(parts, i); });
 }
 
 // weigh_row marks the tokens in the bracket and sums up the masses of the lane's.
 template <bool kStays> __device__ sums weigh_row(const row & r, unsigned * marks, float lo, float hi) {
-    sums sum = {0, 0, 0};
+    const bracket k   = {lo, hi, r.s.exp2->high[lane_id()], r.s.exp2->low[lane_id()]};
+    sums          sum = {0, 0, 0};
     for (int j = 0; j < r.steps; j += 8) {
-        unsigned  mark = 0;
-        const int end  = min(8, r.steps - j);
+        unsigned  mark  = 0;
+        u64       total = 0, above = 0;  // of up to 32 tokens
+        const int end   = min(8, r.steps - j);
 #pragma unroll 1
-        for (int k = 0; k < end; k++) {
-            const float4   v = quad<kStays>(r, r.quad + 32 * (j + k));
-            const unsigned a = weigh_token(r.s, v.x, lo, hi, sum) ? 1 : 0;
-            const unsigned b = weigh_token(r.s, v.y, lo, hi, sum) ? 2 : 0;
-            const unsigned c = weigh_token(r.s, v.z, lo, hi, sum) ? 4 : 0;
-            const unsigned d = weigh_token(r.s, v.w, lo, hi, sum) ? 8 : 0;
-            mark |= (a | b | c | d) << 4 * k;
+        for (int q = r.quad + 32 * j; q < r.quad + 32 * (j + end); q += 32) {
+            const float4 v = quad<kStays>(r, q);
+            mark >>= 4;
+            mark |= weigh_token(r.s, k, v.x, total, above) ? 1u << 28 : 0;
+            mark |= weigh_token(r.s, k, v.y, total, above) ? 1u << 29 : 0;
+            mark |= weigh_token(r.s, k, v.z, total, above) ? 1u << 30 : 0;
+            mark |= weigh_token(r.s, k, v.w, total, above) ? 1u << 31 : 0;
         }
-        marks[j / 8 * kThreads + (int) threadIdx.x] = mark;
+        marks[j / 8 * kThreads + (int) threadIdx.x] = mark >> (32 - 4 * end);
+        sum.total += total - (unsigned) (4 * end) * kNoMass;
+        sum.above += above & (kUnit - 1);
+        sum.size += (unsigned) (above / kUnit) * kInverse % 4096;
     }
     return sum;
 }
@@ -280,7 +307,7 @@ template <bool kStays> __device__ void weigh(state & st, const row & r, unsigned
         st.warp_totals[warp_id()] = total;
     }
     weigh_range(r, marks, st.parts[0], g);
-    publish_parts(st, 0, g);
+    publish_parts(st.parts[0], g);
     if (warp_id() == kWarps - 1) {
         const bool valid     = lane_id() < kWarps;
         const u64  total_all = warp_sum(valid ? st.warp_totals[lane_id()] : 0);
@@ -295,10 +322,9 @@ template <bool kStays> __device__ void weigh(state & st, const row & r, unsigned
 
 // find_part finds the part of a range in which the mass reaches need, from above on,
 // and broadcasts it. Warp 0 calls it.
-__device__ void find_part(state & st, const row & r, int turn, const range & g, u64 above, u64 need) {
-    const u64      chunk = merged(r, st.parts[turn].chunks, g.n);
-    const place    p     = seek(st, r, chunk, g.n, above, need, [turn](const state & s, int i) { return part_mass(s.parts[turn], i); });
-    const unsigned hit   = __ballot_sync(kAll, p.bin != kAll);
+__device__ void find_part(state & st, const bins & parts, const range & g, u64 above, u64 need) {
+    const place    p   = seek(merged(parts.chunks, g.n), above, need, [&](int i) { return parts_mass<kPeers>(parts, i); });
+    const unsigned hit = __ballot_sync(kAll, p.bin != kAll);
     if (lane_id() == (hit != 0 ? __ffs((int) hit) - 1 : 0)) {
         st.found = p;
     }
@@ -309,7 +335,7 @@ __device__ void find_part(state & st, const row & r, int turn, const range & g, 
 template <bool kStays> __device__ void weigh_bracket(state & st, const row & r, unsigned * marks, float top_p, const range & g) {
     weigh<kStays>(st, r, marks, g);
     if (warp_id() == 0) {
-        const bool valid = lane_id() < r.peers;
+        const bool valid = lane_id() < kPeers;
         const u64  total = warp_sum(valid ? *peer(&st.total, lane_id()) : 0);
         const u64  above = warp_sum(valid ? *peer(&st.above, lane_id()) : 0);
         const u64  need  = nucleus_mass(top_p, total);
@@ -317,7 +343,7 @@ template <bool kStays> __device__ void weigh_bracket(state & st, const row & r, 
             st.row_total = total;
             st.need      = need;
         }
-        find_part(st, r, 0, g, above, need);
+        find_part(st, st.parts[0], g, above, need);
     }
     __syncthreads();
 }
@@ -341,10 +367,10 @@ __device__ cut narrow(state & st, const row & r, const unsigned * marks, range g
         clear(st.parts[turn]);
         __syncthreads();
         weigh_range(r, marks, st.parts[turn], g);
-        publish_parts(st, turn, g);
+        publish_parts(st.parts[turn], g);
         cluster_sync();
         if (warp_id() == 0) {
-            find_part(st, r, turn, g, p.above, need);
+            find_part(st, st.parts[turn], g, p.above, need);
         }
         __syncthreads();
     }
@@ -352,22 +378,25 @@ __device__ cut narrow(state & st, const row & r, const unsigned * marks, range g
 
 // end_of_nucleus finds the cut of the nucleus, and leaves the row's total in st.
 template <bool kStays> __device__ cut end_of_nucleus(state & st, const row & r, unsigned * marks, float top_p) {
-    if (top_p == 0 || top_p == 1) {  // all that has mass
-        const range nowhere = {order(INFINITY), order(-INFINITY), 0, 0};  // all is above it
-        weigh_bracket<kStays>(st, r, marks, top_p, nowhere);
-        return cut{0, 0, 0, st.need};
+    const bool whole = top_p == 0 || top_p == 1;  // the nucleus is all that has mass
+    range      g     = {order(INFINITY), order(-INFINITY), 0, 0};
+    if (!whole) {
+        sketch<kStays>(st, r, top_p);
+        g = divide(order(st.lo), order(st.hi));
     }
-    sketch<kStays>(st, r, top_p);
-    range g = divide(order(st.lo), order(st.hi));
-    weigh_bracket<kStays>(st, r, marks, top_p, g);
-    if (st.found.bin == kAll) {
+    for (;;) {
+        weigh_bracket<kStays>(st, r, marks, top_p, g);
+        if (whole) {
+            return cut{0, 0, 0, st.need};
+        }
+        if (st.found.bin != kAll) {
+            return narrow(st, r, marks, g);
+        }
         cluster_sync();  // peers have read what is written next
         clear(st.parts[0]);
         __syncthreads();
         g = divide(order(-FLT_MAX), order((float) r.s.top));
-        weigh_bracket<kStays>(st, r, marks, top_p, g);
     }
-    return narrow(st, r, marks, g);
 }
 
 // --- draw ---
@@ -442,7 +471,7 @@ __device__ share run_share(const row & r, const cut & c, int from, int to) {
 // token_at finds the token in this block's part at which the running mass, from b on,
 // exceeds goal: the warp's piece, a lane's run in it, the token. One warp calls it.
 __device__ int token_at(const state & st, const row & r, before b, const cut & c, u64 goal) {
-    const int run   = 4 * r.steps;
+    const int run   = 4 * r.span;
     const int w     = cross(lane_id() < kWarps ? st.warps[lane_id()] : share{0, 0, 0}, b, c, goal);
     const int from  = w * 32 * run;
     const int mine  = from + lane_id() * run;
@@ -471,7 +500,7 @@ __device__ void draw(state & st, const row & r, const unsigned * marks, const cu
     before   b    = {0, 0};
     unsigned size = c.ties;
     if (warp_id() == 0) {
-        for (unsigned p = 0; p < (unsigned) r.peers; p++) {
+        for (unsigned p = 0; p < (unsigned) kPeers; p++) {
             const share s = *peer(&st.mine, p);
             size += s.size;
             if (p < r.rank) {
@@ -504,7 +533,7 @@ __device__ void greedy(state & st, const row & r, float top, pp_choice * out) {
     atomicMin(&st.first, first);
     cluster_sync();
     if (r.rank == 0 && threadIdx.x == 0) {
-        for (int p = 0; p < r.peers; p++) {
+        for (int p = 0; p < kPeers; p++) {
             first = min(first, *peer(&st.first, p));
         }
         *out = pp_choice{0, 1, (int) first, 1, PP_SAMPLE_OK, -1};
@@ -542,13 +571,13 @@ template <bool kStays>
 __device__ void sample_row(const launch_args & a, const pp_draw & d, state & st, unsigned * marks, float * copy, pp_choice * out) {
     row r;
     r.rank  = cluster_rank();
-    r.peers = a.peers;
     r.part  = a.part;
     r.base  = min(a.n_vocab, (int) r.rank * a.part);
     r.n     = min(a.n_vocab - r.base, a.part);
     r.x     = a.logits + d.row * a.stride + r.base;
-    r.steps = steps(a.part);
-    r.quad  = warp_id() * 32 * r.steps + lane_id();
+    r.span  = steps(a.part);
+    r.quad  = warp_id() * 32 * r.span + lane_id();
+    r.steps = max(0, min(r.span, (padded(r.n) / 4 - (r.quad - lane_id())) / 32));
     prepare(st);
     unsigned top_key, bad;
     load<kStays>(st, r, copy, top_key, bad);
@@ -575,7 +604,7 @@ template <bool kStays> __global__ void __launch_bounds__(kThreads, kMinBlocks) s
     PP_SHARED(shared);
     state &       st    = *reinterpret_cast<state *>(shared);
     float *       copy  = reinterpret_cast<float *>(shared + (sizeof(state) + 15) / 16 * 16);
-    unsigned *    marks = reinterpret_cast<unsigned *>(copy + (kStays ? a.part : 0));
+    unsigned *    marks = reinterpret_cast<unsigned *>(copy + (kStays ? padded(a.part) : 0));
     const int     i     = (int) blockIdx.x / a.peers;
     const pp_draw d     = a.draws[i];
     pp_choice *   out   = a.out + i;
@@ -616,7 +645,7 @@ int pp_sample(const float * logits, int64_t row_stride, int n_vocab, const pp_dr
     a.out     = out;
 
     const size_t   fixed = (sizeof(state) + 15) / 16 * 16 + (steps(a.part) + 7) / 8 * kThreads * sizeof(unsigned);
-    const size_t   whole = fixed + a.part * sizeof(float);
+    const size_t   whole = fixed + padded(a.part) * sizeof(float);
     const unsigned grid  = (unsigned) (n_draws * a.peers);
     const unsigned peers = (unsigned) a.peers;
     if (whole <= (size_t) attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin)) {

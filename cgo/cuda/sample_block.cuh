@@ -21,6 +21,11 @@ constexpr int      kThreads  = PP_SAMPLE_THREADS;
 constexpr int      kWarps    = kThreads / 32;
 constexpr int      kMaxPeers = PP_SAMPLE_CLUSTER;
 constexpr int      kMinBlocks = kThreads <= 512 ? 2 : 1;  // an SM has
+#if defined(PP_EMULATE) || __CUDA_ARCH__ >= 900
+constexpr int kPeers = kMaxPeers;  // blocks of a cluster
+#else
+constexpr int kPeers = 1;
+#endif
 constexpr int      kPartBits = 10;  // narrow divides a range of logits in 1024 parts at most
 constexpr int      kChunk    = 64;  // bins, whose sum is published too
 constexpr unsigned kAll      = 0xffffffffu;
@@ -36,7 +41,8 @@ struct share {
 
 // bins are sums of masses, in halves, and those of each chunk of bins.
 struct bins {
-    unsigned low[1 << kPartBits], high[1 << kPartBits];
+    alignas(8) unsigned low[1 << kPartBits];
+    alignas(8) unsigned high[1 << kPartBits];
     u64      chunks[32];
 };
 
@@ -49,7 +55,7 @@ struct place {
 // state is a block's shared memory but for the logits and the marks. Peers read what
 // is published before a cluster_sync until they arrive at the next one.
 struct state {
-    unsigned sketch[kBuckets];  // see sketch
+    alignas(8) unsigned sketch[kBuckets + 1 + 32];  // see sketch; the last ones take what has no mass
     u64      sketch_chunks[32];
     bins     parts[2];  // turns of narrow take them alternately
     powers   exp2;
@@ -70,9 +76,9 @@ struct row {
     int           n;      // its length
     int           base;   // id of its first token
     int           part;   // the longest part's length
-    int           steps;  // quads per lane
+    int           span;   // quads per lane at most
+    int           steps;  // the warp's
     int           quad;   // the lane's first
-    int           peers;
     unsigned      rank;
     scale         s;
 };
@@ -136,56 +142,76 @@ __device__ inline void add(bins & b, unsigned bin, u64 m, bool in) {
     }
 }
 
-__device__ inline u64 part_mass(const bins & b, int i) { return (u64) b.high[i] << 32 | b.low[i]; }
+struct alignas(8) pair {
+    unsigned a, b;
+};
 
-// sum_chunks sums n bins by chunk, for peers to read. Bin i of a block is value(state, i).
-template <typename Value> __device__ void sum_chunks(const state & st, u64 * chunks, int n, Value value) {
-    for (int c = warp_id(); c * kChunk < n; c += kWarps) {
-        const int i   = c * kChunk + 2 * lane_id();
-        const u64 sum = warp_sum((i < n ? value(st, i) : 0) + (i + 1 < n ? value(st, i + 1) : 0));
-        if (lane_id() == 0) {
-            chunks[c] = sum;
-        }
+// two is what the cluster's blocks have in two neighbouring bins.
+struct two {
+    u64 a, b;
+};
+
+__device__ inline two sum_pair(const unsigned * p, int peers) {
+    two sum = {0, 0};
+#pragma unroll
+    for (int i = 0; i < peers; i++) {
+        const pair v = *reinterpret_cast<const pair *>(peers == 1 ? p : peer(p, i));
+        sum.a += v.a;
+        sum.b += v.b;
     }
+    return sum;
 }
 
 // merged is the lane's chunk of n bins over the cluster.
-__device__ inline u64 merged(const row & r, const u64 * chunks, int n) {
+__device__ inline u64 merged(const u64 * chunks, int n) {
     u64 sum = 0;
     if (lane_id() * kChunk < n) {
-        for (int p = 0; p < r.peers; p++) {
+#pragma unroll
+        for (int p = 0; p < kPeers; p++) {
             sum += *peer(chunks + lane_id(), p);
         }
     }
     return sum;
 }
 
-// seek returns, in one lane, the first of n bins at which the running mass, from above
-// on, reaches need; lanes that return kAll did not find it. chunk is from merged. All
-// lanes of a warp call it.
-template <typename Value>
-__device__ place seek(const state & st, const row & r, u64 chunk, int n, u64 above, u64 need, Value value) {
+// parts_mass is the mass in the bins i and i+1 over all peers, or in this block.
+template <int kOf> __device__ inline two parts_mass(const bins & b, int i) {
+    const two low = sum_pair(b.low + i, kOf), high = sum_pair(b.high + i, kOf);
+    return two{low.a + (high.a << 32), low.b + (high.b << 32)};
+}
+
+// sum_chunks sums n bins by chunk, for peers to read; value(i) is what the block has in
+// the bins i and i+1, 0 from n on.
+template <typename Value> __device__ void sum_chunks(u64 * chunks, int n, Value value) {
+    for (int c = warp_id(); c * kChunk < n; c += kWarps) {
+        const two v   = value(c * kChunk + 2 * lane_id());
+        const u64 sum = warp_sum(v.a + v.b);
+        if (lane_id() == 0) {
+            chunks[c] = sum;
+        }
+    }
+}
+
+// seek finds the first bin at which the running mass, from above on, reaches need. The
+// lane has the mass of a chunk, and value(i) that in the bins i and i+1, over the
+// cluster. It returns the place in one lane, and kAll in the others. A warp calls it.
+template <typename Value> __device__ place seek(u64 chunk, u64 above, u64 need, Value value) {
     const u64      sum = warp_scan(chunk);
     const unsigned hit = __ballot_sync(kAll, above + sum >= need);
-    if (hit == 0) {
+    if (hit == 0 || above >= need) {
         return place{kAll, 0, 0};
     }
     const int first = __ffs((int) hit) - 1;
     above += __shfl_sync(kAll, sum - chunk, first);
-    const int i     = first * kChunk + 2 * lane_id();
-    u64       m[2]  = {0, 0};
-    for (int p = 0; p < r.peers; p++) {
-        const state & other = *peer(&st, p);
-        m[0] += i < n ? value(other, i) : 0;
-        m[1] += i + 1 < n ? value(other, i + 1) : 0;
-    }
-    const u64 mine = m[0] + m[1];
-    above += warp_scan(mine) - mine;
-    if (above >= need || above + mine < need) {
+    const int      i    = first * kChunk + 2 * lane_id();
+    const two      m    = value(i);
+    const u64      upto = above + warp_scan(m.a + m.b);
+    const unsigned end  = __ballot_sync(kAll, upto >= need);
+    if (lane_id() != (end != 0 ? __ffs((int) end) - 1 : 31)) {  // a sketch's chunks may differ a little from its bins
         return place{kAll, 0, 0};
     }
-    const bool second = above + m[0] < need;
-    return place{(unsigned) (i + second), above + (second ? m[0] : 0), m[second]};
+    const u64 middle = upto - m.b;
+    return middle >= need ? place{(unsigned) i, middle - m.a, m.a} : place{(unsigned) i + 1, middle, m.b};
 }
 
 }  // namespace

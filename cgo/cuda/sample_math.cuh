@@ -42,10 +42,14 @@ __device__ inline void fill_power(powers & p, unsigned j) {
     p.low[j]       = (unsigned) bits;
 }
 
-// power is 2^(44 - bucket/32): one octave less, 1 << 20 in the high half, for each 32 buckets.
+// power is 2^(44 - bucket/32), from entry bucket % 32: one octave less, 1 << 20 in the
+// high half, for each 32 buckets.
+__device__ inline double power(unsigned high, unsigned low, unsigned bucket) {
+    return __longlong_as_double((long long) ((u64) (high - (bucket << 15)) << 32 | low));
+}
+
 __device__ inline double power(const powers & p, unsigned bucket) {
-    const unsigned j = bucket % kPerOctave;
-    return __longlong_as_double((long long) ((u64) (p.high[j] - (bucket << 15)) << 32 | p.low[j]));
+    return power(p.high[bucket % kPerOctave], p.low[bucket % kPerOctave], bucket);
 }
 
 // scale turns the logits of one row into depths.
@@ -70,15 +74,28 @@ __device__ inline unsigned split(double depth, double & rest) {
     return (unsigned) __double_as_longlong(t);
 }
 
+// taylor is (ln2/32)^i / i!, correctly rounded. As constants in memory they are operands.
+__constant__ const double taylor[6] = {
+    1, 0x1.62e42fefa39efp-6, 0x1.ebfbdff82c58fp-13, 0x1.c6b08d704a0c0p-20, 0x1.3b2ab6fba4e77p-27, 0x1.5d87fe78a6731p-35,
+};
+
+// mass_bits is, as a float64's bits, 2^52 + round(power·2^(rest/32)). kNoMass is that of
+// mass 0, and the least float64 with the exponent; sums of up to 128 have the masses'
+// in the low 52 bits, and the rest is a sum of kNoMass.
+constexpr u64 kNoMass = 0x433ull << 52;
+
+__device__ inline u64 mass_bits(double power, double rest) {
+    const double sq = __dmul_rn(rest, rest);
+    const double a  = __dadd_rn(1.0, __dmul_rn(rest, taylor[1]));
+    const double b  = __dadd_rn(taylor[2], __dmul_rn(rest, taylor[3]));
+    const double c  = __dadd_rn(taylor[4], __dmul_rn(rest, taylor[5]));
+    const double p  = __dadd_rn(a, __dmul_rn(sq, __dadd_rn(b, __dmul_rn(sq, c))));
+    return (u64) __double_as_longlong(__dadd_rn(0x1p52, __dmul_rn(p, power)));
+}
+
 // mass is round(2^(44 - (bucket - rest)/32)), if the bucket is one.
 __device__ inline u64 mass(const scale & s, unsigned bucket, double rest) {
-    const double   sq   = __dmul_rn(rest, rest);
-    const double   a    = __dadd_rn(1.0, __dmul_rn(rest, 0x1.62e42fefa39efp-6));
-    const double   b    = __dadd_rn(0x1.ebfbdff82c58fp-13, __dmul_rn(rest, 0x1.c6b08d704a0c0p-20));
-    const double   c    = __dadd_rn(0x1.3b2ab6fba4e77p-27, __dmul_rn(rest, 0x1.5d87fe78a6731p-35));
-    const double   p    = __dadd_rn(a, __dmul_rn(sq, __dadd_rn(b, __dmul_rn(sq, c))));
-    const double   sum  = __dadd_rn(0x1p52, __dmul_rn(p, power(*s.exp2, bucket)));
-    return (u64) __double_as_longlong(sum) - (0x433ull << 52);
+    return mass_bits(power(*s.exp2, bucket), rest) - kNoMass;
 }
 
 __device__ inline u64 mass_of(const scale & s, float logit) {
