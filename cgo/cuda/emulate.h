@@ -24,7 +24,7 @@
 #define __device__
 #define __global__
 #define __host__
-#define __constant__ static
+#define __constant__
 #define __launch_bounds__(...)
 
 using std::max;

@@ -74,8 +74,9 @@ __device__ inline unsigned split(double depth, double & rest) {
     return (unsigned) __double_as_longlong(t);
 }
 
-// taylor is (ln2/32)^i / i!, correctly rounded. As constants in memory they are operands.
-__constant__ const double taylor[6] = {
+// taylor is (ln2/32)^i / i!, correctly rounded. It is not const, for then instructions
+// take it from constant memory instead of moving it to registers.
+static __constant__ double taylor[6] = {
     1, 0x1.62e42fefa39efp-6, 0x1.ebfbdff82c58fp-13, 0x1.c6b08d704a0c0p-20, 0x1.3b2ab6fba4e77p-27, 0x1.5d87fe78a6731p-35,
 };
 

@@ -82,6 +82,9 @@ func fill(row []float32, f func(i int) float64) {
 var paramSets = []sampler.Params{
 	{Temperature: 1, TopP: 0.95}, {Temperature: 1, TopP: 1}, {Temperature: 0}, {Temperature: 0.7, TopP: 0.5}, {Temperature: 1.5},
 	{Temperature: 1e-3, TopP: 0.9}, {Temperature: 40, TopP: 0.999}, {Temperature: 1e30, TopP: 0.3}, {Temperature: 1, TopP: 1e-6},
+	// With these the kernel's sketch in float32 overflows: it is wrong about where the
+	// nucleus ends, and "extremes" has to be weighed again; or it is empty and no help.
+	{Temperature: 1e38, TopP: 0.9}, {Temperature: 1e-40, TopP: 0.5},
 }
 
 // sample runs draws over rows of vocab logits that lie stride floats apart.
