@@ -97,11 +97,10 @@ func (e *Engine) fit(o *Options, open bool) error {
 		free -= e.weights.copies()
 	}
 	rowBytes := int64(e.cacheBytes(o.Context+1)) + sparePerRow
-	fits := max(0, int((free-spare*int64(o.Contexts))/rowBytes))
+	fits := fitting(free, rowBytes, o.Contexts)
 	if o.Slots <= fits {
 		return nil
 	}
-	fits = fits / o.Contexts * o.Contexts
 	if open && fits >= 2*o.Contexts {
 		slog.Warn("fewer sequences than usual fit the GPU", "sequences", fits, "tokens", o.Context, "free", free)
 		o.Slots = fits
@@ -109,6 +108,13 @@ func (e *Engine) fit(o *Options, open bool) error {
 	}
 	return fmt.Errorf("%w: %d sequences of %d tokens need %.1f GiB on the GPU, %.1f GiB are free: %d sequences fit; give fewer slots or a shorter context",
 		llama.ErrMemory, o.Slots, o.Context, gib(int64(o.Slots)*rowBytes), gib(free), fits)
+}
+
+// fitting is how many sequences of rowBytes fit contexts that share the free memory
+// equally.
+func fitting(free, rowBytes int64, contexts int) int {
+	each := (free - spare*int64(contexts)) / int64(contexts) / rowBytes
+	return contexts * int(max(0, each))
 }
 
 // cacheBytes is the size of one sequence's cache of so many tokens.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"personaprobe/engine"
 	"personaprobe/experiment"
 	"personaprobe/internal/golden"
 )
@@ -80,11 +81,13 @@ func runGolden(t *testing.T, size goldenStudy) (string, *experiment.Summary) {
 	t.Helper()
 	plan := experiment.DefaultPlan()
 	plan.NumQuestions, plan.NumCompletions, plan.Seeds = size.questions, size.completions, size.seeds
-	s, err := experiment.Open(context.Background(), plan, experiment.SessionOptions{Build: "test"})
+	s, err := experiment.Open(context.Background(), plan, experiment.SessionOptions{Build: "test",
+		Backend: engine.Backend(os.Getenv("PERSONAPROBE_BACKEND"))}) // tests on a GPU try both
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	t.Logf("device: %s", s.Model.Device())
 	dir := filepath.Join(t.TempDir(), "run")
 	summary, err := experiment.Run(context.Background(), dir, s.Model, s.Inputs, experiment.Options{})
 	if err != nil {

@@ -12,14 +12,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="cgo/cudalib cgo/native engine"
+packages="cgo/cudalib cgo/native engine experiment"
 tests=build/gpu
 
 prepare() {
     eval "$(make -s env)"
     mkdir -p "$tests"
     for p in $packages; do
-        go test -c -ldflags '-s -w' -o "$tests/$(echo "$p" | tr / -).test" "./$p"
+        binary=$tests/$(echo "$p" | tr / -).test
+        go test -c -ldflags '-s -w' -o "$binary" "./$p"
+        gzip -nf "$binary" # a third of the bytes to carry
     done
     rm -rf "$tests/ggml"
     mkdir -p "$tests/ggml"
@@ -44,6 +46,7 @@ each() {
     p=$1
     shift
     binary=$PWD/$tests/$(echo "$p" | tr / -).test
+    [ -x "$binary" ] && [ ! "$binary.gz" -nt "$binary" ] || { gzip -dkf "$binary.gz" && chmod +x "$binary"; }
     echo "== $p"
     (cd "$p" && PERSONAPROBE_PLUGINS="$root/build/cuda" $tool "$binary" "$@")
 }
@@ -52,6 +55,7 @@ each() {
 only() {
     case $1 in
     engine) echo 'GPU|Native' ;;
+    experiment) echo StudyAgreesWithGolden ;;
     *) echo . ;;
     esac
 }
@@ -65,8 +69,10 @@ run | all)
     build
     status=0
     for p in $packages; do
-        each "$p" -test.v -test.timeout 8m -test.run "$(only "$p")" || status=1
+        PERSONAPROBE_GOLDEN=full each "$p" -test.v -test.timeout 8m -test.run "$(only "$p")" || status=1
     done
+    # The study's leakage against the golden evaluation, by llama.cpp as well.
+    PERSONAPROBE_GOLDEN=full PERSONAPROBE_BACKEND=llama each experiment -test.v -test.run "$(only experiment)" || status=1
     [ "${1:-all}" = run ] || "$0" sanitize || status=1
     exit $status
     ;;
