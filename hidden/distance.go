@@ -130,7 +130,7 @@ func (d *distances) prepare(personas, questions []Text) error {
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrInput, p.ID, err)
 		}
-		if len(ids) > room {
+		if d.e.Info().Context > 0 && len(ids) > room {
 			return fmt.Errorf("%w: %s has %d tokens; with an answer of %d that exceeds the model's context of %d", ErrInput, p.ID, len(ids), d.opts.MaxTokens, d.e.Info().Context)
 		}
 		d.longest = max(d.longest, len(ids))

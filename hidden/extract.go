@@ -117,7 +117,7 @@ func newExtraction(ctx context.Context, e *engine.Engine, prompts Prompts, dir s
 // run does the phases that are left.
 func (x *extraction) run(ctx context.Context) error {
 	if x.finished() {
-		return nil
+		return x.sweep() // for what a process killed at the very end leaves
 	}
 	if _, err := makePartial(x.dir); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"personaprobe/internal/atomicfile"
 	"personaprobe/models/safetensors"
@@ -35,15 +36,15 @@ func (j *Job) outputs() []string {
 	return names
 }
 
-// finished reports whether everything is done: all files are there, and the folder of
-// the growing ones, which goes last, is not.
+// finished reports whether everything is done: all files are there, and the progress,
+// which goes when they are, is not.
 func (x *extraction) finished() bool {
 	for _, name := range x.job.outputs() {
 		if _, err := os.Stat(filepath.Join(x.dir, name)); err != nil {
 			return false
 		}
 	}
-	_, err := os.Stat(x.partial)
+	_, err := os.Stat(filepath.Join(x.partial, progressName))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -144,7 +145,7 @@ func (x *extraction) writeIndex() error {
 	return writeParquet(x.part(indexName), path)
 }
 
-// moveAll moves the finished files out and removes the folder.
+// moveAll moves the finished files out and removes the folder, the progress first.
 func (x *extraction) moveAll() error {
 	for _, name := range x.job.outputs() {
 		from := filepath.Join(x.partial, name)
@@ -158,8 +159,28 @@ func (x *extraction) moveAll() error {
 	if err := atomicfile.SyncDir(x.dir); err != nil {
 		return err
 	}
+	if err := os.Remove(filepath.Join(x.partial, progressName)); err != nil {
+		return err
+	}
+	return x.sweep()
+}
+
+// sweep removes what is left of the growing files and of whole ones that a killed
+// process had not finished.
+func (x *extraction) sweep() error {
 	if err := os.RemoveAll(x.partial); err != nil {
 		return err
+	}
+	entries, err := os.ReadDir(x.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, ".") && strings.Contains(name, atomicfile.TempInfix) {
+			if err := os.Remove(filepath.Join(x.dir, name)); err != nil {
+				return err
+			}
+		}
 	}
 	return atomicfile.SyncDir(x.dir)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"math"
 
 	"personaprobe/engine"
 )
@@ -87,6 +88,9 @@ func (s *survey) add(e *engine.Engine, p *Prompt, o *ExtractOptions) error {
 		}
 	}
 	room := info.Context
+	if room == 0 { // the model does not say
+		room = math.MaxInt
+	}
 	if o.Position.ofResponse() {
 		if n += o.Response.MaxTokens; n > room {
 			return fmt.Errorf("its %d tokens and a response of %d exceed the model's context of %d; lower the response's length", len(ids), o.Response.MaxTokens, room)

@@ -110,7 +110,7 @@ func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 
 // resumed is the plan of the run to resume, which nothing else may change.
 func resumed(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
-	own := []string{"resume", "threads", "cpu", "backend", "slots", "quiet", "q"}
+	own := []string{"resume", "adapted-centroids", "threads", "cpu", "backend", "slots", "quiet", "q"}
 	for _, name := range c.LocalFlagNames() {
 		if !slices.Contains(own, name) {
 			return experiment.Plan{}, usageError(fmt.Errorf("--resume excludes --%s: the run's plan is fixed", name))
@@ -120,7 +120,9 @@ func resumed(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 		return experiment.Plan{}, usageError(errors.New("--resume excludes a plan file: the run's plan is fixed"))
 	}
 	o.Out = o.Resume
-	return experiment.ResumePlan(o.Resume)
+	plan, err := experiment.ResumePlan(o.Resume)
+	override(c, "adapted-centroids", &plan.AdaptedCentroids, c.Bool) // adds to a run, changes nothing
+	return plan, err
 }
 
 // override takes a flag over if it was given.
