@@ -3,7 +3,6 @@ package hidden_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -17,15 +16,15 @@ import (
 func openTiny() *engine.Engine {
 	cache, err := models.CacheDir()
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	files, err := tiny.Install(context.Background(), cache)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	e, err := engine.Open(context.Background(), engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Slots: 4})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return e
 }
@@ -48,31 +47,31 @@ func ExampleExtract() {
 	defer e.Close()
 	dir, err := os.MkdirTemp("", "states")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(dir)
 
 	layers, err := hidden.ParseLayers("10,20-21", e.Info().Layers)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	states, err := hidden.Extract(context.Background(), e, hidden.Grid(personas, questions), dir, hidden.ExtractOptions{Layers: layers})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for row, err := range states.Index() {
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println(row.Row, row.ID)
 	}
 	r, err := states.Centroids(hidden.ByPersona)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	table, err := hidden.CosinesOf(r, hidden.CentreMean, "pirate")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	captain, nurse := table.Pairs[0], table.Pairs[1]
 	fmt.Println("at", table.Measures[0], captain.Row, "is nearer than", nurse.Row, *captain.Values[0] > *nurse.Values[0])
@@ -92,7 +91,7 @@ func ExampleExtract_responses() {
 	defer e.Close()
 	dir, err := os.MkdirTemp("", "states")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(dir)
 
@@ -101,14 +100,14 @@ func ExampleExtract_responses() {
 		Response: hidden.Response{MaxTokens: 8, Sampling: engine.DefaultSampling(), Seeds: []uint64{1}, N: 2},
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	err = states.Each(func(row hidden.Row, states [][]float32) error {
 		_, err := fmt.Println(row.ID, "response", *row.Completion, "of seed", *row.Seed, "at", len(states), "layer of", len(states[0]), "components")
 		return err
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	// Output:
 	// pirate/q1 response 0 of seed 1 at 1 layer of 128 components
@@ -123,7 +122,7 @@ func ExampleDistancesOf() {
 	defer e.Close()
 	d, err := hidden.DistancesOf(context.Background(), e, personas, questions, hidden.DistanceOptions{Targets: []string{"pirate"}, MaxTokens: 8})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	captain, nurse := d.Pairs[0], d.Pairs[1]
 	for k, measure := range d.Measures {
@@ -146,7 +145,7 @@ func ExampleComparison_WithLeakage() {
 		{Persona: "pirate", Source: "villain", Rate: 0.6}, {Persona: "clerk", Source: "villain", Rate: 0}, {Persona: "nurse", Source: "villain", Rate: 0.1},
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Printf("rho %.2f over %d pairs\n", *c.Correlations[0].Rho[0], c.Correlations[0].N)
 	// Output: rho 0.50 over 3 pairs

@@ -13,7 +13,7 @@ import (
 
 func TestParseLayers(t *testing.T) {
 	for text, want := range map[string][]int{
-		"all": {0, 1, 2, 3}, "3": {3}, "2,0": {0, 2}, "1-3,2": {1, 2, 3}, " 0 , 1 - 2 ": {0, 1, 2},
+		"all": {0, 1, 2, 3}, "3": {3}, "2,0": {0, 2}, "1-3,2": {1, 2, 3}, "0 , 1 - 2": {0, 1, 2},
 	} {
 		if got, err := ParseLayers(text, 4); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %v, %v", text, got, err)

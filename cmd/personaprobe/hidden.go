@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -99,7 +99,7 @@ func (o *TableOptions) flags() []cli.Flag {
 // check reports wrong flags before work starts, and reads the leakage.
 func (o *TableOptions) check(c *cli.Context) ([]hidden.Leakage, error) {
 	o.To = c.StringSlice("to")
-	if !strings.Contains(" text csv json ", " "+o.Format+" ") {
+	if !slices.Contains([]string{"text", "csv", "json"}, o.Format) {
 		return nil, usageError(fmt.Errorf("--format is %q, want text, csv or json", o.Format))
 	}
 	if o.Leakage == "" {
