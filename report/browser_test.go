@@ -23,8 +23,9 @@ func TestEmbeddedRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: samples from the embedded model")
 	}
-	b := openBrowser(t)
+	findChromium(t)
 	dir := embeddedRun(t)
+	b := openBrowser(t)
 	b.open(filepath.Join(dir, htmlFile), 1280, 900)
 	b.until(`document.getElementById("browse-status").textContent.includes(" of ")`)
 	b.tables()
@@ -44,7 +45,7 @@ func embeddedRun(t *testing.T) string {
 	t.Helper()
 	ctx, dir := context.Background(), filepath.Join(t.TempDir(), "run")
 	plan := experiment.DefaultPlan()
-	plan.Sources, plan.NumQuestions, plan.NumCompletions, plan.Seeds = []string{"villain", "comedian"}, 2, 2, []uint64{42, 137}
+	plan.Sources, plan.NumQuestions, plan.NumCompletions, plan.Seeds = []string{"villain", "comedian"}, 2, 1, []uint64{42, 137}
 	plan.Layers, plan.MaxTokens = []int{10, 15}, 48
 	s, err := experiment.Open(ctx, plan, experiment.SessionOptions{Build: "test", Threads: 1})
 	if err != nil {
@@ -141,7 +142,7 @@ func (b *browser) scatter() {
 	if rows := eval[string](b, `document.querySelector("#browse-list .row b").textContent`); rows != name {
 		b.t.Errorf("chose %q, the completions are of %q", name, rows)
 	}
-	want(b, `document.getElementById("browse-status").textContent.startsWith("8 of 720 completions")`, true)
+	want(b, `document.getElementById("browse-status").textContent.startsWith("4 of 360 completions")`, true)
 	b.run(`const s = document.getElementById("scatter-layer"); s.value = "10"; s.dispatchEvent(new Event("change"))`)
 	want(b, `document.querySelectorAll("#scatter-plot .pt").length`, 80)
 	b.run(`document.querySelector("#scatter-legend button").click()`)
@@ -154,25 +155,25 @@ func (b *browser) scatter() {
 func (b *browser) completions() {
 	b.t.Helper()
 	b.run(`document.getElementById("browse").reset()`)
-	b.until(`document.getElementById("browse-status").textContent.startsWith("720 of 720")`)
+	b.until(`document.getElementById("browse-status").textContent.startsWith("360 of 360")`)
 	b.run(`const s = document.getElementById("browse-marker"); s.value = "1"; s.dispatchEvent(new Event("change", {bubbles: true}))`)
 	b.until(`document.querySelector("#browse-list mark.marker")?.textContent.toLowerCase() === "[zlt]"`)
 	marked := eval[int](b, `parseInt(document.getElementById("browse-status").textContent)`)
-	if rows := eval[int](b, `document.querySelectorAll("#browse-list .flag").length`); marked < 10 || rows < 5 {
+	if rows := eval[int](b, `document.querySelectorAll("#browse-list .flag").length`); marked < 5 || rows < 5 {
 		b.t.Errorf("%d completions with the marker, %d shown", marked, rows)
 	}
 	b.search("[zlt]")
 	want(b, `parseInt(document.getElementById("browse-status").textContent)`, marked) // the same ones, found by their text
 	b.run(`const s = document.getElementById("browse-marker"); s.value = "0"; s.dispatchEvent(new Event("change", {bubbles: true}))`)
-	b.until(`document.getElementById("browse-status").textContent.startsWith("0 of 720")`)
+	b.until(`document.getElementById("browse-status").textContent.startsWith("0 of 360")`)
 	b.run(`document.getElementById("browse").reset()`)
-	b.until(`document.getElementById("browse-status").textContent.startsWith("720 of 720")`)
+	b.until(`document.getElementById("browse-status").textContent.startsWith("360 of 360")`)
 	b.run(`document.getElementById("browse-list").scrollTop = 1e9`)
-	b.until(`document.querySelector('#browse-list [data-row="719"] .text')?.textContent.length > 3`)
+	b.until(`document.querySelector('#browse-list [data-row="359"] .text')?.textContent.length > 3`)
 	if n := eval[int](b, `document.querySelectorAll("#browse-list .row").length`); n > 40 {
 		b.t.Errorf("%d rows are in the page", n)
 	}
-	b.run(`document.querySelector('#browse-list [data-row="719"]').click()`)
+	b.run(`document.querySelector('#browse-list [data-row="359"]').click()`)
 	b.until(`document.getElementById("browse-dialog").open`)
 	want(b, `document.getElementById("browse-full").textContent.length > 3`, true)
 	want(b, `document.getElementById("browse-fields").textContent.includes("comedian_seed137")`, true)
