@@ -123,7 +123,7 @@ func bare(ctx context.Context, e *engine.Engine, o Options) (rate, error) {
 	}
 	loops := make([]*bareLoop, opts.Contexts)
 	for i := range loops {
-		if loops[i], err = newBareLoop(m, adapter, opts, o); err != nil {
+		if loops[i], err = newBareLoop(m, adapter, opts); err != nil {
 			return rate{}, err
 		}
 		defer loops[i].context.Close()
@@ -159,7 +159,7 @@ type bareLoop struct {
 }
 
 // newBareLoop makes a context whose sequences all hold a prompt.
-func newBareLoop(m *llama.Model, adapter *llama.Adapter, opts engine.Options, o Options) (_ *bareLoop, err error) {
+func newBareLoop(m *llama.Model, adapter *llama.Adapter, opts engine.Options) (_ *bareLoop, err error) {
 	rows := opts.Slots / opts.Contexts
 	c, err := m.NewContext(llama.ContextOptions{
 		Sequences: max(rows, 2), Cells: opts.Context, Batch: max(rows, promptLength),

@@ -40,7 +40,8 @@ func Example() {
 	texts := make([]string, 3)
 	for c, err := range e.Generate(ctx, requests) {
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		texts[c.Index] = c.Text
 	}
