@@ -43,7 +43,7 @@ func TestCompareRaters(t *testing.T) {
 	if r, err := rate("one.json", `[{"id": "p0", "category": "x"}]`); err != nil || r.Kappa != nil || r.Reason == "" {
 		t.Errorf("one label: %+v, %v", r, err)
 	}
-	for _, text := range []string{"persona_id,category\nnobody,x\n", "persona_id,category\np0,\n", "persona_id,category\np0,x\np0,x\n"} {
+	for _, text := range []string{"persona_id,category\nnobody,x\n", "persona_id,category\np0,\n", "persona_id,category\np0,x\np0,y\n"} {
 		if _, err := rate("bad.csv", text); !errors.Is(err, ErrInput) {
 			t.Errorf("%q: %v", text, err)
 		}
