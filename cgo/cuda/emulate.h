@@ -252,6 +252,8 @@ inline unsigned __reduce_min_sync(unsigned, unsigned v) {
     return *std::min_element(all.begin(), all.end());
 }
 
+inline void     __syncwarp() { emulate::gather(0); }
+
 inline unsigned atomicAdd(unsigned * p, unsigned v) { return (*p += v) - v; }
 inline void     atomicMax(unsigned * p, unsigned v) { *p = std::max(*p, v); }
 inline void     atomicMin(unsigned * p, unsigned v) { *p = std::min(*p, v); }

@@ -227,17 +227,59 @@ __device__ inline bool weigh_token(const scale & s, const bracket & k, float v, 
     return v >= k.lo && !(v > k.hi);
 }
 
-// each_marked calls f with the index of every token of the warp's that has a mark, one
-// per lane at a time; in tells which lanes have one.
-template <typename F> __device__ void each_marked(const row & r, const unsigned * marks, F f) {
+// list_marked lists the warp's marked tokens, if there are few, so that lanes share them
+// evenly.
+__device__ void list_marked(state & st, const row & r, const unsigned * marks) {
+    unsigned short * list = st.lists[warp_id()];
+    unsigned         size = 0;
     for (int j = 0; j < r.steps; j += 8) {
-        unsigned mark = marks[j / 8 * kThreads + (int) threadIdx.x];
-        while (__ballot_sync(kAll, mark != 0) != 0) {
-            const bool in  = mark != 0;
-            const int  bit = in ? __ffs((int) mark) - 1 : 0;
+        unsigned       mark = marks[j / 8 * kThreads + (int) threadIdx.x];
+        const unsigned mine = (unsigned) __popc(mark);
+        const unsigned upto = size + warp_scan(mine);
+        for (unsigned at = upto - mine; mark != 0 && at < (unsigned) kList; at++) {
+            const int bit = __ffs((int) mark) - 1;
+            list[at]      = (unsigned short) (4 * (lane_id() + 32 * (j + bit / 4)) + bit % 4);
             mark &= mark - 1;
-            f(4 * (r.quad + 32 * (j + bit / 4)) + bit % 4, in);
         }
+        size = __shfl_sync(kAll, upto, 31);
+    }
+    if (lane_id() == 0) {
+        st.listed[warp_id()] = size;
+    }
+    __syncwarp();
+}
+
+// each_marked calls f with the index of every marked token of the warp's, one per lane
+// at a time; in tells which lanes have one.
+template <typename F> __device__ void each_marked(const state & st, const row & r, const unsigned * marks, F f) {
+    const unsigned size   = st.listed[warp_id()];
+    const bool     listed = size <= (unsigned) kList;
+    const int      first  = 4 * (r.quad - lane_id());  // the warp's first token
+    unsigned       mark   = 0;
+    for (int next = 0;;) {  // in the list, or in steps
+        bool in;
+        int  i;
+        if (listed) {
+            if (next >= (int) size) {
+                return;
+            }
+            in = next + lane_id() < (int) size;
+            i  = in ? st.lists[warp_id()][next + lane_id()] : 0;
+            next += 32;
+        } else {
+            while (__ballot_sync(kAll, mark != 0) == 0) {
+                if (next >= r.steps) {
+                    return;
+                }
+                mark = marks[next / 8 * kThreads + (int) threadIdx.x];
+                next += 8;
+            }
+            const int bit = mark != 0 ? __ffs((int) mark) - 1 : 0;
+            in            = mark != 0;
+            i             = 4 * (lane_id() + 32 * (next - 8 + bit / 4)) + bit % 4;
+            mark &= mark - 1;
+        }
+        f(first + i, in);
     }
 }
 
@@ -254,8 +296,8 @@ __device__ inline range divide(unsigned lo, unsigned hi) {
 }
 
 // weigh_range sums the masses of the marked tokens in a range by part.
-__device__ void weigh_range(const row & r, const unsigned * marks, bins & parts, const range & g) {
-    each_marked(r, marks, [&](int i, bool in) {
+__device__ void weigh_range(const state & st, const row & r, const unsigned * marks, bins & parts, const range & g) {
+    each_marked(st, r, marks, [&](int i, bool in) {
         const float    v = in ? r.x[i] : -INFINITY;
         const unsigned k = order(v);
         in               = in && k - g.lo <= g.hi - g.lo && has_mass(depth(r.s, v));
@@ -306,7 +348,8 @@ template <bool kStays> __device__ void weigh(state & st, const row & r, unsigned
         st.warps[warp_id()]       = above;
         st.warp_totals[warp_id()] = total;
     }
-    weigh_range(r, marks, st.parts[0], g);
+    list_marked(st, r, marks);
+    weigh_range(st, r, marks, st.parts[0], g);
     publish_parts(st.parts[0], g);
     if (warp_id() == kWarps - 1) {
         const bool valid     = lane_id() < kWarps;
@@ -366,7 +409,7 @@ __device__ cut narrow(state & st, const row & r, const unsigned * marks, range g
         g = divide(lo, hi);
         clear(st.parts[turn]);
         __syncthreads();
-        weigh_range(r, marks, st.parts[turn], g);
+        weigh_range(st, r, marks, st.parts[turn], g);
         publish_parts(st.parts[turn], g);
         cluster_sync();
         if (warp_id() == 0) {
@@ -425,7 +468,7 @@ __device__ share warp_share(share s) {
 // publishes that of the block.
 __device__ void count(state & st, const row & r, const unsigned * marks, const cut & c) {
     share sum = {0, 0, 0};
-    each_marked(r, marks, [&](int i, bool in) { add(sum, share_of(r, c, in ? r.x[i] : -INFINITY, in)); });
+    each_marked(st, r, marks, [&](int i, bool in) { add(sum, share_of(r, c, in ? r.x[i] : -INFINITY, in)); });
     sum = warp_share(sum);
     if (lane_id() == 0) {
         add(st.warps[warp_id()], sum);

@@ -27,6 +27,7 @@ constexpr int kPeers = kMaxPeers;  // blocks of a cluster
 constexpr int kPeers = 1;
 #endif
 constexpr int      kPartBits = 10;  // narrow divides a range of logits in 1024 parts at most
+constexpr int      kList     = 128;  // tokens that a warp lists
 constexpr int      kChunk    = 64;  // bins, whose sum is published too
 constexpr unsigned kAll      = 0xffffffffu;
 static_assert(kThreads % 32 == 0 && kWarps >= 2 && kWarps <= 32 && kMaxPeers <= 32, "a warp sums up warps and peers");
@@ -61,6 +62,8 @@ struct state {
     powers   exp2;
     share    warps[kWarps];
     u64      warp_totals[kWarps];
+    unsigned listed[kWarps];  // marked tokens of the warp's piece
+    unsigned short lists[kWarps][kList];  // and which they are, if they fit
     u64      total, above;  // masses of this block: all of it, and above the bracket
     share    mine;
     place    found;         // broadcast of warp 0
