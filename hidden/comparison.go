@@ -49,22 +49,17 @@ func CosinesOf(r *Representation, on Centring, targets ...string) (*Comparison, 
 			}
 		}
 		c.Measures = append(c.Measures, layerName(layer))
-		units := make([][]float64, len(centred.names))
-		for i := range units {
-			if units[i], err = unit(centred.Row(i)); err != nil && !errors.Is(err, ErrZeroNorm) {
-				return nil, fmt.Errorf("layer %d, %s: %w", layer, centred.names[i], err)
+		units := make(map[string][]float64, len(centred.names))
+		for i, name := range centred.names {
+			if units[name], err = unit(centred.Row(i)); err != nil && !errors.Is(err, ErrZeroNorm) {
+				return nil, fmt.Errorf("layer %d, %s: %w", layer, name, err)
 			}
 		}
 		for i := range c.Pairs {
 			p := &c.Pairs[i]
-			a, errA := centred.Index(p.Row)
-			b, errB := centred.Index(p.Target)
-			if err := errors.Join(errA, errB); err != nil {
-				return nil, err
-			}
 			var value *float64
-			if units[a] != nil && units[b] != nil {
-				cosine := dot(units[a], units[b])
+			if a, b := units[p.Row], units[p.Target]; a != nil && b != nil {
+				cosine := dot(a, b)
 				value = &cosine
 			}
 			p.Values = append(p.Values, value)

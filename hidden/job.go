@@ -14,8 +14,8 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/internal/atomicfile"
-	"personaprobe/internal/fingerprint"
 	"personaprobe/internal/dirlock"
+	"personaprobe/internal/fingerprint"
 	"personaprobe/models/safetensors"
 )
 
