@@ -86,6 +86,12 @@ struct row {
     scale         s;
 };
 
+// steps is how many quads of a part a lane has.
+__host__ __device__ inline int steps(int part) { return (part / 4 + kThreads - 1) / kThreads; }
+
+// padded is the size of a part whose last quads make up a whole step.
+__host__ __device__ inline int padded(int part) { return (part + 127) / 128 * 128; }
+
 __device__ inline int lane_id() { return threadIdx.x % 32; }
 __device__ inline int warp_id() { return threadIdx.x / 32; }
 
