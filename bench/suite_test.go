@@ -34,7 +34,7 @@ func TestSuite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"end to end", "decode alone", "sampling", "end to end", "decode alone", "sampling", "prompts", "hidden states", "hidden states, prefixes shared"}
+	want := []string{"end to end", "decode alone", "sampling", "beside decode", "end to end", "decode alone", "sampling", "beside decode", "prompts", "hidden states", "hidden states, prefixes shared"}
 	for i, m := range s.Measurements {
 		if i >= len(want) || m.Name != want[i] || !(m.Rate > 0) || m.Milliseconds < 0 {
 			t.Errorf("measurement %d: %+v", i, m)
