@@ -79,7 +79,10 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 			return nil, fmt.Errorf("adapter %s: %w", name, err)
 		}
 	}
-	return e, e.openWeights()
+	if err = e.openWeights(); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // openModel loads the model to the native path if that is wanted and covers it, else
@@ -321,6 +324,9 @@ func (e *Engine) Close() error {
 	e.closeLanes()
 	if e.native != nil {
 		e.native.close()
+	}
+	if e.weights != nil {
+		_ = e.weights.close() // the model goes, too
 	}
 	for _, a := range e.adapters {
 		if a != nil {
