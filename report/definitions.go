@@ -24,7 +24,7 @@ var definitions = []definition{
 	{"p-holm", "p, Holm", "p-value adjusted for its family of tests (the layers, the sources, or the categories) by Holm's step-down method.", "Holm 1979"},
 	{"permutation-p", "permutation p", "Share of random pairings of cosines and rates with a correlation at least as far from zero; exact for nine personas or fewer.", "stats.Permutation"},
 	{"bonett-wright", "Bonett-Wright interval", "Interval of Spearman's ρ from Fisher's z with the variance (1 + ρ²/2)/(n − 3). It takes personas as independent.", "Bonett and Wright 2000"},
-	{"cluster-ci", "interval over cells", "Bootstrap (BCa) interval of ρ that resamples whole groups (cells of source and category; categories within a source), because personas of one group are alike. With fewer than about 20 groups it is too narrow.", "Cameron, Gelbach and Miller 2008"},
+	{"cluster-ci", "interval over clusters", "Bootstrap (BCa) interval of ρ that resamples whole groups (cells of source and category over all sources; categories within a source; sources within a category), because personas of one group are alike. With fewer than about 20 groups it is too narrow.", "Cameron, Gelbach and Miller 2008"},
 	{"pearson", "Pearson's r", "Product-moment correlation, for comparison.", "stats.Pearson"},
 	{"tau", "Kendall's τ-b", "Rank correlation by concordant pairs, corrected for ties, for comparison.", "Kendall 1945"},
 	{"partial", "partial Spearman", "Correlation of the residuals of rank(cosine) and rank(leakage) after regressing each on the ranks of the covariates; p from Student's t with n − 2 − k degrees of freedom.", "stats.PartialSpearman"},

@@ -112,6 +112,26 @@ func (s *study) layerTable() table {
 	return t
 }
 
+// fitTable has the lines through all bystanders, layer by layer.
+func (s *study) fitTable() table {
+	t := table{
+		ID: "fit", Title: "Lines of leakage on cosine", Source: ref{File: fullFile, Path: "/layers"},
+		Caption: "Least squares and Theil-Sen over all bystanders; slopes are rates per unit of cosine. Intervals at " + s.level() + " take personas as independent.",
+		Columns: []column{{"layer", "layer"}, {"n", "counts"}, {"slope", "fit"}, {"interval", "fit"}, {"intercept", "fit"}, {"R²", "fit"}, {"Theil-Sen slope", "fit"}, {"interval", "fit"}},
+	}
+	for key, l := range s.full.Layers.All() {
+		f := l.Fit
+		at := func(path ...string) []string { return append([]string{"layers", key, "linear_fit"}, path...) }
+		t.Rows = append(t.Rows, row{Strong: l.Layer == s.layer, Cells: []cell{
+			num(whole(l.Layer, "layer", "layers", key, "layer")), num(whole(f.N, "counts", at("n")...)),
+			num(in(f.Slope, three, "fit", f.Reason, at("slope")...)), num(span(f.SlopeCI, three, "fit", at("slope_ci")...)),
+			num(in(f.Intercept, three, "fit", f.Reason, at("intercept")...)), num(in(f.R2, three, "fit", f.Reason, at("r2")...)),
+			num(in(f.TheilSen.Slope, three, "fit", f.TheilSen.Reason, at("theil_sen", "slope")...)), num(span(f.TheilSen.SlopeCI, three, "fit", at("theil_sen", "slope_ci")...)),
+		}})
+	}
+	return t
+}
+
 func (s *study) oceanTable() table {
 	t := table{
 		ID: "ocean", Title: "Big Five traits beyond cosine", Source: ref{File: fullFile, Path: "/ocean/layers"},

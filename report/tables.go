@@ -50,8 +50,8 @@ func (c cell) plain() string {
 func (s *study) tables() []table {
 	var out []table
 	for _, t := range []table{
-		s.correlations(), s.categoryTable(), s.personaTable(), s.anchorTable(), s.agreementTable(),
-		s.partialTable(), s.covariateTable(), s.leaveOutTable(), s.layerTable(), s.oceanTable(),
+		s.correlations(), s.withinCategories(), s.categoryTable(), s.personaTable(), s.anchorTable(), s.agreementTable(),
+		s.partialTable(), s.covariateTable(), s.leaveOutTable(), s.layerTable(), s.fitTable(), s.oceanTable(),
 	} {
 		if len(t.Rows) > 0 {
 			out = append(out, t)
@@ -63,9 +63,8 @@ func (s *study) tables() []table {
 func (s *study) correlations() table {
 	t := table{
 		ID: "correlations", Title: "Cosine and leakage", Source: ref{File: fullFile, Path: "/layers"}, Brief: true,
-		Caption: "Rank correlation at every layer, over all sources and within each. Intervals at " + s.level() + ".",
-		Columns: []column{{"layer", "layer"}, {"sources", ""}, {"n", "counts"}, {"ρ", "rho"}, {"Bonett-Wright", "bonett-wright"}, {"over cells", "cluster-ci"},
-			{"personas, questions", "crossed-ci"}, {"p", "p"}, {"p, Holm", "p-holm"}, {"permutation p", "permutation-p"}, {"r", "pearson"}, {"τ-b", "tau"}},
+		Caption: "Rank correlation at every layer, over all sources (clusters: cells of source and category) and within each (clusters: categories). Intervals at " + s.level() + ".",
+		Columns: append([]column{{"layer", "layer"}, {"sources", ""}}, associationColumns...),
 	}
 	for key, l := range s.full.Layers.All() {
 		add := func(name string, a analysis.Association, strong bool, path ...string) {
@@ -78,6 +77,25 @@ func (s *study) correlations() table {
 		}
 	}
 	return t
+}
+
+// withinCategories is the correlation over the sources' personas of one category.
+func (s *study) withinCategories() table {
+	l, key, _ := s.shown()
+	t := table{
+		ID: "within-categories", Title: "Cosine and leakage within categories", Source: ref{File: fullFile, Path: pointer("layers", key, "per_category")},
+		Caption: fmt.Sprintf("Rank correlation at layer %d over the personas of one category, of all sources. Intervals at %s; clusters are the sources.", s.layer, s.level()),
+		Columns: append([]column{{"category", ""}}, associationColumns...),
+	}
+	for category, a := range l.PerCategory.All() {
+		t.Rows = append(t.Rows, row{Cells: append([]cell{label(words(category))}, associationCells(a, []string{"layers", key, "per_category", category})...)})
+	}
+	return t
+}
+
+var associationColumns = []column{
+	{"n", "counts"}, {"ρ", "rho"}, {"Bonett-Wright", "bonett-wright"}, {"over clusters", "cluster-ci"}, {"personas, questions", "crossed-ci"},
+	{"p", "p"}, {"p, Holm", "p-holm"}, {"permutation p", "permutation-p"}, {"r", "pearson"}, {"τ-b", "tau"},
 }
 
 func associationCells(a analysis.Association, path []string) []cell {
