@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -19,6 +20,7 @@ type Tokenizer struct {
 	template *chat.Template  // nil when the model has none
 	specials []llama.Special // longest text first
 	nfc      bool
+	kept     segments
 }
 
 // nfcPreTokenizers are those whose Hugging Face tokenizers normalise text to NFC
@@ -75,7 +77,7 @@ func (t *Tokenizer) encode(pieces []chat.Piece) ([]int32, error) {
 	var ids []int32
 	var text strings.Builder
 	flush := func() error {
-		part, err := t.Encode(text.String())
+		part, err := t.segment(text.String())
 		ids = append(ids, part...)
 		text.Reset()
 		return err
@@ -99,6 +101,45 @@ func (t *Tokenizer) encode(pieces []chat.Piece) ([]int32, error) {
 	if err := flush(); err != nil {
 		return nil, err
 	}
+	return ids, nil
+}
+
+// A study asks the same few hundred personas and questions thousands of times, and
+// llama.cpp takes a millisecond or two for each text: its split by regular expression
+// is slow. So the ids of short texts are kept.
+const (
+	keptSegments = 4096 // of at most keptLength bytes each
+	keptLength   = 4096
+)
+
+// segments keeps the ids of texts; it is emptied when it is full.
+type segments struct {
+	mu  sync.Mutex
+	ids map[string][]int32
+}
+
+// segment is Encode for text between two special tokens. The ids are shared: they must
+// not be changed.
+func (t *Tokenizer) segment(text string) ([]int32, error) {
+	if len(text) > keptLength {
+		return t.Encode(text)
+	}
+	t.kept.mu.Lock()
+	ids, ok := t.kept.ids[text]
+	t.kept.mu.Unlock()
+	if ok {
+		return ids, nil
+	}
+	ids, err := t.Encode(text)
+	if err != nil {
+		return nil, err
+	}
+	t.kept.mu.Lock()
+	defer t.kept.mu.Unlock()
+	if t.kept.ids == nil || len(t.kept.ids) >= keptSegments {
+		t.kept.ids = map[string][]int32{}
+	}
+	t.kept.ids[text] = ids
 	return ids, nil
 }
 

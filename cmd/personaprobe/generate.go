@@ -68,7 +68,6 @@ served; then the exit code is 3.`,
 			if c.Args().Present() {
 				return usageError(fmt.Errorf("unexpected argument %q", c.Args().First()))
 			}
-			o.Adapters = c.StringSlice("adapter")
 			opts, err := o.engineOptions(c)
 			if err != nil {
 				return err

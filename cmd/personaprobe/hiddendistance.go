@@ -41,7 +41,6 @@ is negative where cosine's is positive.`,
 			if _, err := arguments(c); err != nil {
 				return err
 			}
-			o.Adapters = c.StringSlice("adapter")
 			opts, err := o.engineOptions(c)
 			if err != nil {
 				return err

@@ -73,7 +73,6 @@ same command goes on where it stopped, and ends with the same bytes.`,
 			if o.Out == "" {
 				return usageError(missingArgumentError("--out DIRECTORY"))
 			}
-			o.Adapters = c.StringSlice("adapter")
 			opts, err := o.engineOptions(c)
 			if err != nil {
 				return err

@@ -57,6 +57,7 @@ func (o *ModelOptions) adapters() (map[string][]string, error) {
 
 // engineOptions resolves the embedded model, too.
 func (o *ModelOptions) engineOptions(c *cli.Context) (engine.Options, error) {
+	o.Adapters = c.StringSlice("adapter")
 	opts := engine.Options{Model: o.Model, Adapters: map[string]string{}, Threads: o.Threads, CPU: o.CPU,
 		Backend: o.backend()}
 	adapters, err := o.adapters()

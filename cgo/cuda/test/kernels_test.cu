@@ -340,7 +340,7 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
         }
     }
     snprintf(name, sizeof name, "attend %s H %d KV %d D %d to %d%s", type, heads, kv, d, longest, tiled ? ", tiles" : "");
-    compare(name, out.host, want, 12 * unit<T>);
+    compare(name, out.host, want, 16 * unit<T>);  // each weight is rounded to T before it meets its value
 }
 
 template <typename T> void test_merge(const char * type, int rows, int cols, int rank) {
