@@ -58,7 +58,7 @@ func TestSameBytesWhateverTheBatch(t *testing.T) {
 		t.Fatalf("%d completions, want %d", len(want), 18*n)
 	}
 	for _, c := range []struct{ slots, contexts, threads int }{
-		{1, 1, 1}, {7, 1, 2}, {32, 2, 2}, {64, 1, 1}, {100, 1, 2},
+		{1, 1, 1}, {7, 1, 1}, {32, 2, 2}, {64, 1, 1}, {100, 1, 2},
 	} {
 		t.Run(fmt.Sprintf("%d slots, %d contexts, %d threads", c.slots, c.contexts, c.threads), func(t *testing.T) {
 			shuffled := slices.Clone(requests)
