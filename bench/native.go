@@ -142,7 +142,7 @@ func nativeAt(ctx context.Context, e *engine.Engine, o NativeOptions, rows, leng
 		return nil, err
 	}
 	r.Switch = time.Since(start).Seconds()
-	const n = 30 // completions of a prompt
+	const n = 32 // completions of a prompt: whole rounds of the rows
 	counts, took, err := synthetic(ctx, e, o.Adapter, o.Prompt, length, n, rows*o.Repeat/n)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@
 // block of tokens that a column may not see leaves its state as it is, bit for bit.
 
 #include "kernels.cuh"
+#include "rotate.cuh"
 
 namespace nv {
 
@@ -206,10 +207,45 @@ __device__ void join(T * out, partial<D, N> & p, int columns, int group, int64_t
     }
 }
 
-template <typename T, int D, int N, int W>
+// source is where a decode step's queries, keys and values come from, before bias and
+// rotation.
+template <typename T> struct source {
+    const T *     qkv;       // (rows, (H + 2 KV) D)
+    const float * bias;      // ((H + 2 KV) D)
+    const float * rotation;  // (context, D)
+};
+
+// rotated reads the lane's part of a query head, biased and rotated: 8 dims from each
+// 32, so that both of every pair are the same lane's.
+template <typename T, int D>
+__device__ __forceinline__ void rotated(uint4 (&q)[D / 32], const T * src, const float * bias, const float * turn, int t) {
+#pragma unroll
+    for (int j = 0; j < D / 64; j++) {
+        const int at = 32 * j + 8 * t;
+        uint32_t  lo[4], hi[4];
+        const uint4 a = *reinterpret_cast<const uint4 *>(src + at);
+        const uint4 b = *reinterpret_cast<const uint4 *>(src + at + D / 2);
+#pragma unroll
+        for (int w = 0; w < 4; w++) {
+            const int    i  = at + 2 * w;
+            const float2 x  = unpack2<T>(word(a, w)), y = unpack2<T>(word(b, w));
+            const float2 z0 = turned(x.x + bias[i], y.x + bias[i + D / 2], turn[i], turn[i + D / 2]);
+            const float2 z1 = turned(x.y + bias[i + 1], y.y + bias[i + 1 + D / 2], turn[i + 1], turn[i + 1 + D / 2]);
+            lo[w]           = pack2<T>(z0.x, z1.x);
+            hi[w]           = pack2<T>(z0.y, z1.y);
+        }
+        q[j]          = make_uint4(lo[0], lo[1], lo[2], lo[3]);
+        q[j + D / 64] = make_uint4(hi[0], hi[1], hi[2], hi[3]);
+    }
+}
+
+// With a source the row's key and value go into the cache first; the block is the only
+// one that reads them in this step.
+template <typename T, int D, int N, int W, bool kSource>
 __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
-    attend_kernel(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
-                  const nv_tile * tiles, int heads, int kv, float scale) {
+    attend_kernel(T * out, const T * q, T * k, T * v, const nv_row * rows, const int32_t * tables, int table,
+                  const nv_tile * tiles, int heads, int kv, float scale, source<T> from) {
+    begin();
     const nv_tile tile  = tiles ? tiles[blockIdx.x] : nv_tile{ (int) blockIdx.x, 1 };
     const int     head  = blockIdx.y;
     const int     group = heads / kv;
@@ -217,15 +253,22 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
     int           block = tables[(int64_t) tile.row * table + min((int) threadIdx.x / 32, table - 1)];
     const int64_t width = (int64_t) heads * D;
     out += tile.row * width + head * group * D;
-    q += tile.row * width + head * group * D;
     if (row.pos < 0) {  // idle
         for (int i = threadIdx.x; i < group * D; i += blockDim.x) {
             out[i] = from_float<T>(0.f);
         }
         return;
     }
-    const int lane    = threadIdx.x % 32;
-    const int columns = tile.n * group;
+    const int     lane    = threadIdx.x % 32;
+    const int     columns = tile.n * group;
+    const T *     raw     = from.qkv + (int64_t) tile.row * (heads + 2 * kv) * D;
+    const float * turn    = from.rotation + (int64_t) row.pos * D;
+    if (kSource && threadIdx.x < 64) {
+        const bool    is_key = threadIdx.x < 32;
+        const int     h      = heads + (is_key ? 0 : kv) + head;
+        const int64_t at     = place<D>(row, tables + (int64_t) tile.row * table, head, kv);
+        store_head<T, D>((is_key ? k : v) + at, raw + h * D, from.bias + h * D, turn, is_key, lane);
+    }
 
     uint4 query[N][D / 32];
     int   sees[N][2];  // positions below it
@@ -235,9 +278,14 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
 #pragma unroll
         for (int j = 0; j < D / 32; j++) {
             query[n][j] = make_uint4(0, 0, 0, 0);
-            if (c < columns) {
-                query[n][j] = *reinterpret_cast<const uint4 *>(q + c / group * width + c % group * D + 32 * j + 8 * (lane % 4));
+            if (!kSource && c < columns) {
+                query[n][j] = *reinterpret_cast<const uint4 *>(q + (tile.row + c / group) * width + (head * group + c % group) * D +
+                                                               32 * j + 8 * (lane % 4));
             }
+        }
+        if (kSource && c < columns) {
+            const int h = (head * group + c) * D;
+            rotated<T, D>(query[n], raw + h, from.bias + h, turn, lane % 4);
         }
         for (int col = 0; col < 2; col++) {
             sees[n][col] = row.pos + 1 + min((8 * n + 2 * (lane % 4) + col) / group, tile.n - 1);
@@ -253,6 +301,9 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
             p.o[d][n][0] = p.o[d][n][1] = p.o[d][n][2] = p.o[d][n][3] = 0;
         }
     }
+    if (kSource) {
+        __syncthreads();  // key and value are in the cache
+    }
     const span s = make_span(tables + (int64_t) tile.row * table, row.prefix, row.pos + tile.n);
     for (int i = threadIdx.x / 32; i < s.blocks; i += W) {
         const int64_t at = ((int64_t) block * kv + head) * NV_BLOCK * D;
@@ -262,36 +313,48 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
     join<T, D, N, W>(out, p, columns, group, width);
 }
 
-template <typename T, int D, int N, int W>
-int launch(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
-           const nv_tile * tiles, int n, const nv_shape & shape, cudaStream_t s) {
+template <typename T, int D, int N, int W, bool kSource>
+int run(T * out, const T * q, T * k, T * v, const nv_row * rows, const int32_t * tables, int table, const nv_tile * tiles, int n,
+        const nv_shape & shape, source<T> from, cudaStream_t s) {
     constexpr int bytes  = W * 8 * N * (D + 1) * (int) sizeof(float);
-    auto *        kernel = attend_kernel<T, D, N, W>;
+    auto *        kernel = attend_kernel<T, D, N, W, kSource>;
     NV_CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     const float scale = 1.4426950408889634f / sqrtf((float) D);  // scores in octaves
-    kernel<<<dim3(n, shape.kv_heads), 32 * W, bytes, s>>>(out, q, k, v, rows, tables, table, tiles, shape.heads,
-                                                              shape.kv_heads, scale);
-    return check(cudaGetLastError(), "attend");
+    return launch("attend", kernel, dim3(n, shape.kv_heads), 32 * W, bytes, s, out, q, k, v, rows, tables, table, tiles,
+                  shape.heads, shape.kv_heads, scale, from);
 }
 
 }  // namespace
 
+// How many warps share a sequence shows in the last bits, so it depends on the declared
+// number of rows only, and for prompts on nothing.
+
 template <typename T>
-int attend(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
-           const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s) {
-    // How many warps share a sequence shows in the last bits, so it depends on the
-    // declared number of rows only, and for prompts on nothing.
-    const bool wide = tiles || shape.heads / shape.kv_heads > 8;
-    const bool many = !wide && n_tiles >= 128;
-    auto *     f    = shape.head_dim == 64 ? (wide ? launch<T, 64, 2, 4> : many ? launch<T, 64, 1, 2> : launch<T, 64, 1, 4>)
-                                           : (wide ? launch<T, 128, 2, 4> : many ? launch<T, 128, 1, 2> : launch<T, 128, 1, 4>);
-    return f(out, q, k, v, rows, tables, table, tiles, n_tiles, shape, s);
+int attend_prompts(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
+                   const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s) {
+    auto * f = shape.head_dim == 64 ? run<T, 64, 2, 4, false> : run<T, 128, 2, 4, false>;
+    return f(out, q, const_cast<T *>(k), const_cast<T *>(v), rows, tables, table, tiles, n_tiles, shape, source<T>{}, s);
 }
 
-template int attend(__nv_bfloat16 *, const __nv_bfloat16 *, const __nv_bfloat16 *, const __nv_bfloat16 *, const nv_row *,
-                    const int32_t *, int, const nv_tile *, int, const nv_shape &, cudaStream_t);
-template int attend(__half *, const __half *, const __half *, const __half *, const nv_row *, const int32_t *, int,
-                    const nv_tile *, int, const nv_shape &, cudaStream_t);
+template <typename T>
+int attend_step(T * out, T * k, T * v, const T * qkv, const float * bias, const float * rotation, const nv_row * rows,
+                const int32_t * tables, int table, int b, const nv_shape & shape, cudaStream_t s) {
+    const bool wide = shape.heads / shape.kv_heads > 8;
+    const bool many = !wide && b >= 128;
+    auto *     f    = shape.head_dim == 64
+                          ? (wide ? run<T, 64, 2, 4, true> : many ? run<T, 64, 1, 2, true> : run<T, 64, 1, 4, true>)
+                          : (wide ? run<T, 128, 2, 4, true> : many ? run<T, 128, 1, 2, true> : run<T, 128, 1, 4, true>);
+    return f(out, nullptr, k, v, rows, tables, table, nullptr, b, shape, source<T>{ qkv, bias, rotation }, s);
+}
+
+#define NV_INSTANTIATE(T)                                                                                               \
+    template int attend_prompts(T *, const T *, const T *, const T *, const nv_row *, const int32_t *, int,             \
+                                const nv_tile *, int, const nv_shape &, cudaStream_t);                                  \
+    template int attend_step(T *, T *, T *, const T *, const float *, const float *, const nv_row *, const int32_t *, int, \
+                             int, const nv_shape &, cudaStream_t);
+
+NV_INSTANTIATE(__nv_bfloat16)
+NV_INSTANTIATE(__half)
 
 }  // namespace nv
 

@@ -199,11 +199,17 @@ int nv_decoder::layer(int l, int b, const nv::inputs & in, const nv_tile * tile,
     NV_TRY(nv::rms_norm((T *) normed, residual, model->norm1[l], s.eps, b, s.hidden, stream));
     NV_TRY(timer.mark(NV_T_QKV, stream));
     NV_TRY(products.half(qkv, normed, w.qkv, b, model->qkv_rows(), s.hidden, stream));
-    NV_TRY(timer.mark(NV_T_ROPE, stream));
-    NV_TRY(nv::rope_store((T *) query, k, v, (const T *) qkv, model->qkv_bias[l], model->rotation, in.rows, in.tables,
-                          size.table, s, b, stream));
-    NV_TRY(timer.mark(NV_T_ATTENTION, stream));
-    NV_TRY(nv::attend((T *) attended, (const T *) query, k, v, in.rows, in.tables, size.table, tile, n_tiles, s, stream));
+    if (tile) {
+        NV_TRY(timer.mark(NV_T_ROPE, stream));
+        NV_TRY(nv::rope_store((T *) query, k, v, (const T *) qkv, model->qkv_bias[l], model->rotation, in.rows, in.tables,
+                              size.table, s, b, stream));
+        NV_TRY(timer.mark(NV_T_ATTENTION, stream));
+        NV_TRY(nv::attend_prompts((T *) attended, (const T *) query, k, v, in.rows, in.tables, size.table, tile, n_tiles, s, stream));
+    } else {
+        NV_TRY(timer.mark(NV_T_ATTENTION, stream));
+        NV_TRY(nv::attend_step((T *) attended, k, v, (const T *) qkv, model->qkv_bias[l], model->rotation, in.rows, in.tables,
+                               size.table, b, s, stream));
+    }
     NV_TRY(timer.mark(NV_T_OUT, stream));
     NV_TRY(products.full(residual, attended, w.out, b, s.hidden, wide, true, stream));
     NV_TRY(timer.mark(NV_T_NORM, stream));
@@ -238,7 +244,7 @@ template <typename T> int nv_decoder::decode(int slot, bool products_only) {
     NV_TRY(timer.mark(NV_T_EMBED, stream));
     NV_TRY(nv::embed(residual, (const T *) model->embed, step.rows, choice[1 - slot], b, s.hidden, stream));
     for (int l = 0; l < s.layers; l++) {
-        NV_TRY(layer<T>(l, b, step, nullptr, b));
+        NV_TRY(layer<T>(l, b, step, nullptr, 0));
     }
     NV_TRY(timer.mark(NV_T_NORM, stream));
     NV_TRY(nv::rms_norm((T *) normed, residual, model->final_norm, s.eps, b, s.hidden, stream));

@@ -1,6 +1,7 @@
 // Kernels that are bound by memory: embedding, norms, gathers, gating, rotation.
 
 #include "kernels.cuh"
+#include "rotate.cuh"
 
 namespace nv {
 
@@ -11,6 +12,7 @@ constexpr int norm_vectors = 8;  // of 4 floats a thread: E is at most 8192
 
 template <typename T>
 __global__ void embed_kernel(float * out, const T * table, const nv_row * rows, const pp_choice * chosen, int e) {
+    begin();
     const nv_row row = rows[blockIdx.x];
     int token = row.pos < 0 ? 0 : row.token;
     if (token < 0) {
@@ -46,6 +48,7 @@ __device__ float block_sum(float x) {
 template <typename T>
 __global__ void __launch_bounds__(norm_threads) norm_kernel(T * out, const float * x, const int32_t * index, int n,
                                                            const float * w, float eps, int e) {
+    begin();
     int row = blockIdx.x;
     if (index) {
         row = row < n ? index[row] : 0;
@@ -75,6 +78,7 @@ __global__ void __launch_bounds__(norm_threads) norm_kernel(T * out, const float
 }
 
 __global__ void gather_kernel(float * out, const float * x, const int32_t * index, int e) {
+    begin();
     const float4 * src = reinterpret_cast<const float4 *>(x + (int64_t) index[blockIdx.x] * e);
     float4 *       dst = reinterpret_cast<float4 *>(out + (int64_t) blockIdx.x * e);
     for (int i = threadIdx.x; i < e / 4; i += blockDim.x) {
@@ -89,6 +93,7 @@ template <typename T> __device__ uint32_t gated(uint32_t gate, uint32_t up) {
 }
 
 template <typename T> __global__ void silu_mul_kernel(T * out, const T * gate_up, int f) {
+    begin();
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= f / 8) {
         return;
@@ -104,6 +109,7 @@ template <typename T> __global__ void silu_mul_kernel(T * out, const T * gate_up
 template <typename T, int D>
 __global__ void rope_store_kernel(T * q, T * k, T * v, const T * qkv, const float * bias, const float * rotation,
                                   const nv_row * rows, const int32_t * tables, int table, int heads, int kv) {
+    begin();
     const int head = blockIdx.y * (blockDim.x / 32) + threadIdx.x / 32;
     if (head >= heads + 2 * kv) {
         return;
@@ -118,24 +124,11 @@ __global__ void rope_store_kernel(T * q, T * k, T * v, const T * qkv, const floa
     if (head < heads) {
         dst = q + ((int64_t) blockIdx.x * heads + head) * D;
     } else {
-        const int first = (row.prefix + NV_BLOCK - 1) / NV_BLOCK;  // block of position prefix
-        const int entry = row.pos < row.prefix ? row.pos / NV_BLOCK : first + (row.pos - row.prefix) / NV_BLOCK;
-        const int place = (row.pos < row.prefix ? row.pos : row.pos - row.prefix) % NV_BLOCK;
-        const int h     = (head - heads) % kv;
         dst = (head < heads + kv ? k : v) +
-              (((int64_t) tables[(int64_t) blockIdx.x * table + entry] * kv + h) * NV_BLOCK + place) * D;
+              place<D>(row, tables + (int64_t) blockIdx.x * table, (head - heads) % kv, kv);
     }
     const float * turn = rotation + (int64_t) max(row.pos, 0) * D;
-#pragma unroll
-    for (int i = lane; i < D / 2; i += 32) {
-        const float x = to_float(src[i]) + bias[head * D + i];
-        const float y = to_float(src[i + D / 2]) + bias[head * D + i + D / 2];
-        const bool  rotates = head < heads + kv;
-        const float c = rotates ? turn[i] : 1.f;
-        const float s = rotates ? turn[i + D / 2] : 0.f;
-        dst[i]         = from_float<T>(x * c - y * s);
-        dst[i + D / 2] = from_float<T>(y * c + x * s);
-    }
+    store_head<T, D>(dst, src, bias + head * D, turn, head < heads + kv, lane);
 }
 
 // A block takes 16 rows and 256 columns; the factors pass through shared memory.
@@ -178,34 +171,27 @@ __global__ void merge_kernel(T * w, const float * a, const float * b, int rows, 
 
 template <typename T>
 int embed(float * out, const T * table, const nv_row * rows, const pp_choice * chosen, int b, int e, cudaStream_t s) {
-    embed_kernel<T><<<b, 256, 0, s>>>(out, table, rows, chosen, e);
-    return check(cudaGetLastError(), "embed");
+    return launch("embed", embed_kernel<T>, b, 256, 0, s, out, table, rows, chosen, e);
 }
 
 template <typename T>
 int rms_norm(T * out, const float * x, const float * w, float eps, int b, int e, cudaStream_t s) {
-    norm_kernel<T><<<b, norm_threads, 0, s>>>(out, x, nullptr, 0, w, eps, e);
-    return check(cudaGetLastError(), "rms_norm");
+    return launch("rms_norm", norm_kernel<T>, b, norm_threads, 0, s, out, x, nullptr, 0, w, eps, e);
 }
 
 template <typename T>
 int gather_norm(T * out, const float * x, const int32_t * index, int n, const float * w, float eps, int b, int e,
                 cudaStream_t s) {
-    norm_kernel<T><<<b, norm_threads, 0, s>>>(out, x, index, n, w, eps, e);
-    return check(cudaGetLastError(), "gather_norm");
+    return launch("gather_norm", norm_kernel<T>, b, norm_threads, 0, s, out, x, index, n, w, eps, e);
 }
 
 int gather(float * out, const float * x, const int32_t * index, int n, int e, cudaStream_t s) {
-    if (n > 0) {
-        gather_kernel<<<n, 256, 0, s>>>(out, x, index, e);
-    }
-    return check(cudaGetLastError(), "gather");
+    return n == 0 ? NV_OK : launch("gather", gather_kernel, n, 256, 0, s, out, x, index, e);
 }
 
 template <typename T> int silu_mul(T * out, const T * gate_up, int b, int f, cudaStream_t s) {
     const int threads = 256;
-    silu_mul_kernel<T><<<dim3((f / 8 + threads - 1) / threads, b), threads, 0, s>>>(out, gate_up, f);
-    return check(cudaGetLastError(), "silu_mul");
+    return launch("silu_mul", silu_mul_kernel<T>, dim3((f / 8 + threads - 1) / threads, b), threads, 0, s, out, gate_up, f);
 }
 
 template <typename T>
@@ -214,8 +200,8 @@ int rope_store(T * q, T * k, T * v, const T * qkv, const float * bias, const flo
     const int  warps = 4;
     const dim3 grid(b, (shape.heads + 2 * shape.kv_heads + warps - 1) / warps);
     auto *     kernel = shape.head_dim == 64 ? rope_store_kernel<T, 64> : rope_store_kernel<T, 128>;
-    kernel<<<grid, 32 * warps, 0, s>>>(q, k, v, qkv, bias, rotation, rows, tables, table, shape.heads, shape.kv_heads);
-    return check(cudaGetLastError(), "rope_store");
+    return launch("rope_store", kernel, grid, 32 * warps, 0, s, q, k, v, qkv, bias, rotation, rows, tables, table, shape.heads,
+                  shape.kv_heads);
 }
 
 template <typename T>

@@ -37,11 +37,16 @@ template <typename T>
 int rope_store(T * q, T * k, T * v, const T * qkv, const float * bias, const float * rotation, const nv_row * rows,
                const int32_t * tables, int table, const nv_shape & shape, int b, cudaStream_t s);
 
-// attend computes attention of q (B, H D) over the cache into out (B, H D), one tile of
-// rows and one key head a block. Without tiles every row is one.
+// attend_prompts computes attention of q (B, H D) over the cache into out (B, H D), one
+// tile of rows and one key head a block. rope_store comes before it.
 template <typename T>
-int attend(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
-           const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s);
+int attend_prompts(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
+                   const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s);
+
+// attend_step is rope_store and attention of single rows in one kernel.
+template <typename T>
+int attend_step(T * out, T * k, T * v, const T * qkv, const float * bias, const float * rotation, const nv_row * rows,
+                const int32_t * tables, int table, int b, const nv_shape & shape, cudaStream_t s);
 
 // merge adds b (rows, rank) times a (rank, cols) to w (rows, cols).
 template <typename T>

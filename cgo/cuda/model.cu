@@ -29,6 +29,15 @@ int check(cudaError_t status, const char * what) {
     return fail(status == cudaErrorMemoryAllocation ? NV_MEMORY : NV_CUDA, "%.300s: %s", what, cudaGetErrorString(status));
 }
 
+bool overlaps() {
+    static const bool can = [] {
+        int device = 0, major = 0;
+        return cudaGetDevice(&device) == cudaSuccess &&
+               cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
+    }();
+    return can;
+}
+
 }  // namespace nv
 
 using nv::fail;

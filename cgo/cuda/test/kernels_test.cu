@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -279,12 +280,28 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
         }
     }
     k.up(), v.up();
+    const std::vector<T> before_k = k.host, before_v = v.host;
     need(nv::rope_store(q.device, k.device, v.device, qkv.device, bias.device, rotation.device, drows.device, tables.device, table, shape, b, 0) == 0,
          "rope_store");
-    need(nv::attend(out.device, q.device, k.device, v.device, drows.device, tables.device, table, tiled ? dtiles.device : nullptr,
-                    tiled ? (int) tiles.size() : b, shape, 0) == 0,
-         "attend");
-    q.down(), k.down(), v.down(), out.down();
+    if (tiled) {
+        need(nv::attend_prompts(out.device, q.device, k.device, v.device, drows.device, tables.device, table, dtiles.device,
+                                (int) tiles.size(), shape, 0) == 0,
+             "attend_prompts");
+        k.down(), v.down();
+    } else {
+        k.down(), v.down();  // what rope_store made of it
+        const std::vector<T> keys = k.host, values = v.host;
+        need(cudaMemcpy(k.device, before_k.data(), k.host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess, "copy in");
+        need(cudaMemcpy(v.device, before_v.data(), v.host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess, "copy in");
+        need(nv::attend_step(out.device, k.device, v.device, qkv.device, bias.device, rotation.device, drows.device, tables.device,
+                             table, b, shape, 0) == 0,
+             "attend_step");
+        k.down(), v.down();
+        same(label("attend_step stores what rope_store does", type, heads, kv, d),
+             memcmp(keys.data(), k.host.data(), keys.size() * sizeof(T)) == 0 &&
+                 memcmp(values.data(), v.host.data(), values.size() * sizeof(T)) == 0);
+    }
+    q.down(), out.down();
 
     std::vector<double> want_q((size_t) b * width), want_kv, want((size_t) b * width, 0.0);
     std::vector<T>      got_kv;
