@@ -22,7 +22,7 @@ func emulated(t testing.TB) *cudalib.Kernels {
 		t.Skip("this test needs g++ to build the kernels' emulation")
 	}
 	dir := t.TempDir()
-	args := strings.Fields("-std=c++17 -O2 -ffp-contract=off -mf16c -fPIC -shared -DPP_EMULATE -DPP_SAMPLE_THREADS=64 -DPP_SAMPLE_CLUSTER=2 -x c++ -o")
+	args := strings.Fields("-std=c++17 -O2 -U_FORTIFY_SOURCE -ffp-contract=off -mf16c -fPIC -shared -DPP_EMULATE -DPP_SAMPLE_THREADS=64 -DPP_SAMPLE_CLUSTER=2 -x c++ -o")
 	args = append(args, filepath.Join(dir, cudalib.KernelsFile))
 	for _, name := range []string{"sample.cu", "device.cu", "merge.cu"} {
 		args = append(args, filepath.Join("..", "cgo", "cuda", name))

@@ -41,7 +41,7 @@ func emulated(t testing.TB) *cudalib.Kernels {
 		if emulation.dir, emulation.err = os.MkdirTemp("", "personaprobe-emulation-"); emulation.err != nil {
 			return
 		}
-		args := strings.Fields("-std=c++17 -O2 -ffp-contract=off -mf16c -fPIC -shared -DPP_EMULATE -DPP_SAMPLE_THREADS=64 -DPP_SAMPLE_CLUSTER=2 -o")
+		args := strings.Fields("-std=c++17 -O2 -U_FORTIFY_SOURCE -ffp-contract=off -mf16c -fPIC -shared -DPP_EMULATE -DPP_SAMPLE_THREADS=64 -DPP_SAMPLE_CLUSTER=2 -o")
 		args = append(args, filepath.Join(emulation.dir, cudalib.KernelsFile), "-x", "c++")
 		for _, name := range []string{"sample.cu", "device.cu", "merge.cu"} {
 			args = append(args, filepath.Join(kernelSource, name))
