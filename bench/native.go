@@ -149,7 +149,7 @@ func nativeAt(ctx context.Context, e *engine.Engine, o NativeOptions, rows, leng
 	}
 	r.Tokens, r.Seconds, r.Occupancy = counts.Tokens, took.Seconds(), counts.Occupancy()
 	r.Rate = float64(r.Tokens) / r.Seconds
-	p, err := e.ProfileStep(o.Context, 20)
+	p, err := e.ProfileStep(o.Context, 100)
 	if err != nil {
 		return nil, err
 	}
