@@ -1,5 +1,6 @@
 #include "shim.h"
 
+#include <dlfcn.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -155,8 +156,25 @@ const char * pp_system_info(void) {
     return llama_print_system_info();
 }
 
+// log_of_plugins sends what the plugins in dir log where llama.cpp's log goes: they come
+// with a copy of ggml's base library, which has a callback of its own.
+static void log_of_plugins(const std::string & dir) {
+    for (const char * name : { "libggml-base.so", "libggml-base.so.0" }) {
+        void * base = dlopen((dir + "/" + name).c_str(), RTLD_LAZY);
+        if (!base) {
+            continue;
+        }
+        const auto set = reinterpret_cast<decltype(&ggml_log_set)>(dlsym(base, "ggml_log_set"));
+        if (set && set != &ggml_log_set) {
+            set(on_log, nullptr);
+        }
+        return;  // it stays loaded, for the plugin
+    }
+}
+
 int pp_load_backends(const char * dir) {
     try {
+        log_of_plugins(dir);
         ggml_backend_load_all_from_path(dir);
     } catch (...) {
     }

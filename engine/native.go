@@ -199,23 +199,28 @@ func (m *nativeModel) info(vocab llama.ModelInfo) llama.ModelInfo {
 	vocab.Layers, vocab.Hidden, vocab.Heads, vocab.KVHeads = s.Layers, s.Hidden, s.Heads, s.KVHeads
 	vocab.Vocab, vocab.Context = s.Vocab, s.Context
 	vocab.Arch, vocab.Params, vocab.Bytes = "qwen2", m.params, m.bytes
+	vocab.Description = fmt.Sprintf("qwen2 %.1fB %s", float64(m.params)/1e9, m.dtype())
 	return vocab
 }
 
 // settings are the choices that bear on the bytes.
 func (m *nativeModel) settings(rows int) map[string]string {
-	kind := "bf16"
-	if m.shape.Type == native.F16 {
-		kind = "f16"
-	}
 	return map[string]string{
 		"backend":    "native",
-		"kv_cache":   kind,
+		"kv_cache":   m.dtype(),
 		"rows":       strconv.Itoa(rows),
 		"chunk":      strconv.Itoa(nativeChunk),
 		"cuda":       strconv.Itoa(m.device.Runtime),
 		"capability": fmt.Sprintf("%d.%d", m.device.Major, m.device.Minor),
 	}
+}
+
+// dtype names the type of weights, activations and cache.
+func (m *nativeModel) dtype() string {
+	if m.shape.Type == native.F16 {
+		return "f16"
+	}
+	return "bf16"
 }
 
 func (m *nativeModel) close() { m.model.Close() }

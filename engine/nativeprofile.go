@@ -59,6 +59,9 @@ func (e *Engine) ProfileStep(context, repeat int) (*StepProfile, error) {
 		return nil, err
 	}
 	for i, name := range native.Kinds {
+		if ms[i] == 0 {
+			continue // rotation is a kernel of its own in prompt passes only
+		}
 		p.Kinds = append(p.Kinds, e.native.kind(name, float64(ms[i]), p.Rows, context))
 	}
 	p.Chosen, err = n.d.Algorithms()
