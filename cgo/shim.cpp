@@ -35,7 +35,7 @@ struct tap {
     int find(const char * name) const {
         for (size_t i = 0; i < names.size(); i++) {
             if (names[i] == name) {
-                return (int) i;
+                return (int)i;
             }
         }
         return -1;
@@ -55,7 +55,7 @@ struct tap {
         const int64_t n_embd = t->ne[0];
         const int64_t n      = t->ne[1];
         if (n != n_tokens && n != n_outputs) {
-            error = PP_SPLIT;  // the row numbers would mean something else
+            error = PP_SPLIT; // the row numbers would mean something else
             return;
         }
         for (int i = 0; i < n_rows; i++) {
@@ -64,7 +64,7 @@ struct tap {
                 error = PP_BATCH;
                 return;
             }
-            ggml_backend_tensor_get(t, dst + ((size_t) index * n_rows + i) * n_embd, (size_t) row * t->nb[1],
+            ggml_backend_tensor_get(t, dst + ((size_t)index * n_rows + i) * n_embd, (size_t)row * t->nb[1],
                                     n_embd * sizeof(float));
         }
         seen++;
@@ -74,7 +74,7 @@ struct tap {
 bool on_eval(struct ggml_tensor * t, bool ask, void * user) {
     auto * tp = static_cast<tap *>(user);
     if (tp->names.empty()) {
-        return !ask;  // not interested; keep going
+        return !ask; // not interested; keep going
     }
     const int index = tp->find(t->name);
     if (ask) {
@@ -113,7 +113,7 @@ void copy_used_cells(llama_context * ctx) {
     for (size_t i = 0; i < pending.ssrc.size(); i++) {
         const auto src = pending.ssrc[i];
         const auto dst = pending.sdst[i];
-        const auto n   = (int64_t) kv->v_cells[src].used_max_p1();
+        const auto n   = (int64_t)kv->v_cells[src].used_max_p1();
         for (auto & layer : kv->layers) {
             copy_rows(layer.k_stream[src], layer.k_stream[dst], n);
             copy_rows(layer.v_stream[src], layer.v_stream[dst], n);
@@ -123,11 +123,9 @@ void copy_used_cells(llama_context * ctx) {
     pending.sdst.clear();
 }
 
-void on_log(enum ggml_log_level level, const char * text, void *) {
-    goLlamaLog((int) level, const_cast<char *>(text));
-}
+void on_log(enum ggml_log_level level, const char * text, void *) { goLlamaLog((int)level, const_cast<char *>(text)); }
 
-}  // namespace
+} // namespace
 
 struct pp_context {
     llama_context *             ctx = nullptr;
@@ -148,13 +146,9 @@ void pp_init(void) {
     llama_backend_init();
 }
 
-void pp_log_to_go(void) {
-    llama_log_set(on_log, nullptr);
-}
+void pp_log_to_go(void) { llama_log_set(on_log, nullptr); }
 
-const char * pp_system_info(void) {
-    return llama_print_system_info();
-}
+const char * pp_system_info(void) { return llama_print_system_info(); }
 
 // log_of_plugins sends what the plugins in dir log where llama.cpp's log goes: they come
 // with a copy of ggml's base library, which has a callback of its own.
@@ -168,7 +162,7 @@ static void log_of_plugins(const std::string & dir) {
         if (set && set != &ggml_log_set) {
             set(on_log, nullptr);
         }
-        return;  // it stays loaded, for the plugin
+        return; // it stays loaded, for the plugin
     }
 }
 
@@ -178,7 +172,7 @@ int pp_load_backends(const char * dir) {
         ggml_backend_load_all_from_path(dir);
     } catch (...) {
     }
-    return (int) ggml_backend_dev_count();
+    return (int)ggml_backend_dev_count();
 }
 
 llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, bool vocab_only) {
@@ -187,7 +181,7 @@ llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, 
         p.n_gpu_layers       = n_gpu_layers;
         p.use_mmap           = use_mmap;
         p.vocab_only         = vocab_only;
-        p.use_extra_bufts    = false;  // no repacked weights: one layout, one set of kernels
+        p.use_extra_bufts    = false; // no repacked weights: one layout, one set of kernels
         return llama_model_load_from_file(path, p);
     } catch (...) {
         return nullptr;
@@ -221,10 +215,10 @@ pp_context * pp_context_new(llama_model * model, pp_context_params params) {
         p.n_ubatch             = params.n_batch;
         p.n_threads            = params.n_threads;
         p.n_threads_batch      = params.n_threads;
-        p.type_k               = (enum ggml_type) params.kv_type;
-        p.type_v               = (enum ggml_type) params.kv_type;
+        p.type_k               = (enum ggml_type)params.kv_type;
+        p.type_v               = (enum ggml_type)params.kv_type;
         p.flash_attn_type      = params.flash_attn ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
-        p.kv_unified           = false;  // attention must not cross sequences
+        p.kv_unified           = false; // attention must not cross sequences
         p.no_perf              = true;
         p.abort_callback       = [](void * user) { return static_cast<pp_context *>(user)->abort.load(); };
         p.abort_callback_data  = c.get();
@@ -256,13 +250,9 @@ void pp_context_free(pp_context * c) {
     delete c;
 }
 
-llama_context * pp_context_llama(pp_context * c) {
-    return c->ctx;
-}
+llama_context * pp_context_llama(pp_context * c) { return c->ctx; }
 
-void pp_context_abort(pp_context * c, bool abort) {
-    c->abort.store(abort);
-}
+void pp_context_abort(pp_context * c, bool abort) { c->abort.store(abort); }
 
 int pp_context_tap(pp_context * c, const char ** names, int n, bool stop) {
     try {
@@ -291,31 +281,37 @@ llama_batch make_batch(pp_context * c, int n, const int32_t * tokens, const int3
 
 int decode_code(int status) {
     switch (status) {
-        case 0:  return PP_OK;
-        case 1:  return PP_NO_SLOT;
-        case 2:  return PP_ABORTED;
-        case -1: return PP_BATCH;
-        case -2: return PP_MEMORY;
-        default: return PP_COMPUTE;
+    case 0:
+        return PP_OK;
+    case 1:
+        return PP_NO_SLOT;
+    case 2:
+        return PP_ABORTED;
+    case -1:
+        return PP_BATCH;
+    case -2:
+        return PP_MEMORY;
+    default:
+        return PP_COMPUTE;
     }
 }
 
 int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
               const int8_t * output, int n_rows, const int32_t * rows, float * dst) {
-    if (n < 1 || (size_t) n > c->seq_id.size()) {
+    if (n < 1 || (size_t)n > c->seq_id.size()) {
         return PP_BATCH;
     }
-    tap & t    = c->taps;
-    t.n_tokens = n;
-    t.n_rows   = n_rows;
-    t.rows     = rows;
-    t.output   = output;
-    t.dst      = dst;
-    t.seen     = 0;
-    t.error    = PP_OK;
-    t.n_outputs = (int) std::count_if(output, output + n, [](int8_t o) { return o != 0; });
+    tap & t             = c->taps;
+    t.n_tokens          = n;
+    t.n_rows            = n_rows;
+    t.rows              = rows;
+    t.output            = output;
+    t.dst               = dst;
+    t.seen              = 0;
+    t.error             = PP_OK;
+    t.n_outputs         = (int)std::count_if(output, output + n, [](int8_t o) { return o != 0; });
     const llama_batch b = make_batch(c, n, tokens, pos, seq, output);
-    int status;
+    int               status;
     try {
         status = llama_decode(c->ctx, b);
     } catch (const std::bad_alloc &) {
@@ -332,9 +328,7 @@ int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos
     return t.error;
 }
 
-const float * pp_logits(pp_context * c) {
-    return llama_get_logits(c->ctx);
-}
+const float * pp_logits(pp_context * c) { return llama_get_logits(c->ctx); }
 
 int pp_fork(pp_context * c, int src, int dst) {
     try {

@@ -18,14 +18,14 @@ extern "C" {
 
 enum {
     PP_OK        = 0,
-    PP_NO_SLOT   = 1,  // no room in the KV cache for the batch
-    PP_ABORTED   = 2,  // pp_context_abort was called
-    PP_MEMORY    = 3,  // an allocation failed
-    PP_BATCH     = 4,  // the batch contradicts itself or the cache
-    PP_COMPUTE   = 5,  // the device failed
-    PP_EXCEPTION = 6,  // a C++ exception reached the border
-    PP_SPLIT     = 7,  // a tapped batch was computed in more than one piece
-    PP_NO_TENSOR = 8,  // a tapped tensor is not in the graph
+    PP_NO_SLOT   = 1, // no room in the KV cache for the batch
+    PP_ABORTED   = 2, // pp_context_abort was called
+    PP_MEMORY    = 3, // an allocation failed
+    PP_BATCH     = 4, // the batch contradicts itself or the cache
+    PP_COMPUTE   = 5, // the device failed
+    PP_EXCEPTION = 6, // a C++ exception reached the border
+    PP_SPLIT     = 7, // a tapped batch was computed in more than one piece
+    PP_NO_TENSOR = 8, // a tapped tensor is not in the graph
 };
 
 // Library.
@@ -33,7 +33,7 @@ enum {
 void         pp_init(void);
 void         pp_log_to_go(void);
 const char * pp_system_info(void);
-int          pp_load_backends(const char * dir);  // returns how many devices there are
+int          pp_load_backends(const char * dir); // returns how many devices there are
 
 // Model.
 
@@ -41,7 +41,8 @@ struct llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use
 
 // Tokenizer. Both return the number written, or minus the number needed.
 
-int pp_tokenize(const struct llama_vocab * vocab, const char * text, int n_text, int32_t * out, int n_out, bool special);
+int pp_tokenize(const struct llama_vocab * vocab, const char * text, int n_text, int32_t * out, int n_out,
+                bool special);
 int pp_detokenize(const struct llama_vocab * vocab, const int32_t * tokens, int n_tokens, char * out, int n_out,
                   bool special);
 
@@ -50,13 +51,13 @@ int pp_detokenize(const struct llama_vocab * vocab, const int32_t * tokens, int 
 typedef struct pp_context pp_context;
 
 typedef struct {
-    uint32_t n_ctx;         // cells over all sequences
-    uint32_t n_seq_max;     // sequences, each with a stream of its own
-    uint32_t n_batch;       // tokens per decode
-    int32_t  n_threads;     //
-    int32_t  kv_type;       // enum ggml_type
-    bool     flash_attn;    //
-    bool     taps;          // install the eval callback
+    uint32_t n_ctx;      // cells over all sequences
+    uint32_t n_seq_max;  // sequences, each with a stream of its own
+    uint32_t n_batch;    // tokens per decode
+    int32_t  n_threads;  //
+    int32_t  kv_type;    // enum ggml_type
+    bool     flash_attn; //
+    bool     taps;       // install the eval callback
 } pp_context_params;
 
 // pp_context_new returns NULL on failure.
@@ -82,8 +83,8 @@ const float * pp_logits(pp_context * c);
 
 // pp_device_logits are the logits of a pp_decode_device, (n_outputs, n_vocab) floats.
 typedef struct {
-    const void * at;       // where they are: an address of the device, or of the host
-    bool         on_host;  //
+    const void * at;      // where they are: an address of the device, or of the host
+    bool         on_host; //
 } pp_device_logits;
 
 // pp_decode_device is pp_decode without taps that leaves the logits where they were
@@ -100,12 +101,12 @@ typedef struct {
     void *       w;
     const void * a;
     const void * b;
-    int32_t      w_type, a_type, b_type;  // enum ggml_type
+    int32_t      w_type, a_type, b_type; // enum ggml_type
     int32_t      rank;
     int64_t      n_in, n_out;
-    size_t       bytes;    // of w
-    double       scale;    // alpha / rank
-    bool         on_host;  // where w is
+    size_t       bytes;   // of w
+    double       scale;   // alpha / rank
+    bool         on_host; // where w is
 } pp_lora_pair;
 
 // pp_lora_size is how many weights an adapter changes; pp_lora_get describes one of

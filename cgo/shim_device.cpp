@@ -25,9 +25,12 @@ void forget(llama_context & x, const llama_batch & b) {
 
 int status_code(ggml_status status) {
     switch (status) {
-        case GGML_STATUS_ABORTED:      return PP_ABORTED;
-        case GGML_STATUS_ALLOC_FAILED: return PP_MEMORY;
-        default:                       return PP_COMPUTE;
+    case GGML_STATUS_ABORTED:
+        return PP_ABORTED;
+    case GGML_STATUS_ALLOC_FAILED:
+        return PP_MEMORY;
+    default:
+        return PP_COMPUTE;
     }
 }
 
@@ -45,15 +48,18 @@ int compute(llama_context & x, const llama_batch & b, bool stable, ggml_tensor *
         return PP_MEMORY;
     }
     switch (mctx->get_status()) {
-        case LLAMA_MEMORY_STATUS_SUCCESS:        break;
-        case LLAMA_MEMORY_STATUS_FAILED_PREPARE: return PP_NO_SLOT;
-        default:                                 return PP_MEMORY;
+    case LLAMA_MEMORY_STATUS_SUCCESS:
+        break;
+    case LLAMA_MEMORY_STATUS_FAILED_PREPARE:
+        return PP_NO_SLOT;
+    default:
+        return PP_MEMORY;
     }
     const llama_ubatch & ubatch = mctx->get_ubatch();
-    if ((int) ubatch.n_tokens != b.n_tokens) {
+    if ((int)ubatch.n_tokens != b.n_tokens) {
         return PP_SPLIT;
     }
-    x.n_outputs = (uint32_t) std::count_if(b.logits, b.logits + b.n_tokens, [](int8_t o) { return o != 0; });
+    x.n_outputs = (uint32_t)std::count_if(b.logits, b.logits + b.n_tokens, [](int8_t o) { return o != 0; });
     // ggml makes CUDA graphs of steps that it takes for small; this is its hint.
     ggml_backend_sched_set_batch_size(x.sched.get(), stable ? 1 : -1);
     ggml_status status;
@@ -71,15 +77,15 @@ int compute(llama_context & x, const llama_batch & b, bool stable, ggml_tensor *
 void output_rows(const std::vector<int32_t> & token_of_row, int32_t * rows) {
     std::iota(rows, rows + token_of_row.size(), 0);
     std::sort(rows, rows + token_of_row.size(),
-              [&](int32_t a, int32_t b) { return token_of_row[(size_t) a] < token_of_row[(size_t) b]; });
+              [&](int32_t a, int32_t b) { return token_of_row[(size_t)a] < token_of_row[(size_t)b]; });
 }
 
-}  // namespace
+} // namespace
 
 int pp_decode_device(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
                      const int8_t * output, bool stable, pp_device_logits * logits, int32_t * rows) {
     llama_context & x = *pp_context_llama(c);
-    if (n < 1 || n > (int) llama_n_batch(&x)) {
+    if (n < 1 || n > (int)llama_n_batch(&x)) {
         return PP_BATCH;
     }
     ggml_tensor * t = nullptr;
@@ -99,32 +105,30 @@ int pp_decode_device(pp_context * c, int n, const int32_t * tokens, const int32_
     return PP_OK;
 }
 
-int pp_lora_size(const llama_adapter_lora * adapter) {
-    return (int) adapter->ab_map.size();
-}
+int pp_lora_size(const llama_adapter_lora * adapter) { return (int)adapter->ab_map.size(); }
 
 int pp_lora_get(const llama_model * model, const llama_adapter_lora * adapter, int i, pp_lora_pair * out) {
-    const auto at = std::next(adapter->ab_map.begin(), i);
-    const ggml_tensor * w = model->get_tensor(at->first.c_str());
-    const ggml_tensor * a = at->second.a;
-    const ggml_tensor * b = at->second.b;
+    const auto          at = std::next(adapter->ab_map.begin(), i);
+    const ggml_tensor * w  = model->get_tensor(at->first.c_str());
+    const ggml_tensor * a  = at->second.a;
+    const ggml_tensor * b  = at->second.b;
     // The embedding's factors are the other way round: it is looked up, not multiplied.
     if (!w || !ggml_is_contiguous(w) || ggml_n_dims(w) != 2 || at->first == "token_embd.weight" ||
         a->ne[0] != w->ne[0] || b->ne[1] != w->ne[1] || a->ne[1] != b->ne[0]) {
         return PP_BATCH;
     }
-    const double rank = (double) b->ne[0];
+    const double rank = (double)b->ne[0];
     out->w            = w->data;
     out->a            = a->data;
     out->b            = b->data;
     out->w_type       = w->type;
     out->a_type       = a->type;
     out->b_type       = b->type;
-    out->rank         = (int32_t) b->ne[0];
+    out->rank         = (int32_t)b->ne[0];
     out->n_in         = w->ne[0];
     out->n_out        = w->ne[1];
     out->bytes        = ggml_nbytes(w);
-    out->scale        = adapter->alpha ? (double) adapter->alpha / rank : 1.0;
+    out->scale        = adapter->alpha ? (double)adapter->alpha / rank : 1.0;
     out->on_host      = !w->buffer || ggml_backend_buffer_is_host(w->buffer);
     return PP_OK;
 }

@@ -22,9 +22,10 @@ namespace nv {
 
 namespace {
 
-constexpr float lowest = -1e30f;  // stands for -inf where differences are taken
+constexpr float lowest = -1e30f; // stands for -inf where differences are taken
 
-template <typename T> __device__ __forceinline__ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+template <typename T>
+__device__ __forceinline__ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 
 template <>
 __device__ __forceinline__ void mma<__nv_bfloat16>(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
@@ -33,7 +34,8 @@ __device__ __forceinline__ void mma<__nv_bfloat16>(float (&c)[4], const uint32_t
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-template <> __device__ __forceinline__ void mma<__half>(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+template <>
+__device__ __forceinline__ void mma<__half>(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
@@ -53,22 +55,20 @@ __device__ __forceinline__ uint32_t word(const uint4 & v, int i) {
 // partial is one warp's softmax so far. Lane 4g + t holds columns 2t and 2t + 1 of
 // each set of eight.
 template <int D, int N> struct partial {
-    float o[D / 16][N][4];  // [i][n]: dims dim(i, g) and the one after it, by columns 2t and 2t + 1
-    float top[N][2];        // largest score, in octaves
-    float sum[N][2];        // of this lane's tokens
+    float o[D / 16][N][4]; // [i][n]: dims dim(i, g) and the one after it, by columns 2t and 2t + 1
+    float top[N][2];       // largest score, in octaves
+    float sum[N][2];       // of this lane's tokens
 };
 
 // dim is the first of the two dims that lane group g holds in O's tile i.
-template <int D> __device__ __forceinline__ int dim(int i, int g) {
-    return i / 4 * 64 + g * 8 + i % 4 * 2;
-}
+template <int D> __device__ __forceinline__ int dim(int i, int g) { return i / 4 * 64 + g * 8 + i % 4 * 2; }
 
 struct span {
     const int32_t * table;
-    int             prefix;  // positions below are in the first blocks
-    int             first;   // number of those blocks
-    int             end;     // positions below exist
-    int             blocks;  // to visit
+    int             prefix; // positions below are in the first blocks
+    int             first;  // number of those blocks
+    int             end;    // positions below exist
+    int             blocks; // to visit
 };
 
 __device__ __forceinline__ span make_span(const int32_t * table, int prefix, int end) {
@@ -88,7 +88,7 @@ __device__ __forceinline__ void visit(partial<D, N> & p, const uint4 (&q)[N][D /
     const int g     = lane / 4;
     const int t     = lane % 4;
     const int base  = i < s.first ? i * NV_BLOCK : s.prefix + (i - s.first) * NV_BLOCK;
-    const int limit = (i < s.first ? s.prefix : s.end) - base;  // tokens of the block that exist
+    const int limit = (i < s.first ? s.prefix : s.end) - base; // tokens of the block that exist
 
     uint4 key[2][D / 32];
 #pragma unroll
@@ -102,7 +102,7 @@ __device__ __forceinline__ void visit(partial<D, N> & p, const uint4 (&q)[N][D /
         const int token = 2 * t + x % 2 + x / 2 * 8;
 #pragma unroll
         for (int j = 0; j < D / 64; j++) {
-            value[x][j] = make_uint4(0, 0, 0, 0);  // a block's free places hold anything, NaN too
+            value[x][j] = make_uint4(0, 0, 0, 0); // a block's free places hold anything, NaN too
             if (token < limit) {
                 value[x][j] = *reinterpret_cast<const uint4 *>(v + token * D + 64 * j + 8 * g);
             }
@@ -210,25 +210,26 @@ __device__ void join(T * out, partial<D, N> & p, int columns, int group, int64_t
 // source is where a decode step's queries, keys and values come from, before bias and
 // rotation.
 template <typename T> struct source {
-    const T *     qkv;       // (rows, (H + 2 KV) D)
-    const float * bias;      // ((H + 2 KV) D)
-    const float * rotation;  // (context, D)
+    const T *     qkv;      // (rows, (H + 2 KV) D)
+    const float * bias;     // ((H + 2 KV) D)
+    const float * rotation; // (context, D)
 };
 
 // rotated reads the lane's part of a query head, biased and rotated: 8 dims from each
 // 32, so that both of every pair are the same lane's.
 template <typename T, int D>
-__device__ __forceinline__ void rotated(uint4 (&q)[D / 32], const T * src, const float * bias, const float * turn, int t) {
+__device__ __forceinline__ void rotated(uint4 (&q)[D / 32], const T * src, const float * bias, const float * turn,
+                                        int t) {
 #pragma unroll
     for (int j = 0; j < D / 64; j++) {
-        const int at = 32 * j + 8 * t;
-        uint32_t  lo[4], hi[4];
+        const int   at = 32 * j + 8 * t;
+        uint32_t    lo[4], hi[4];
         const uint4 a = *reinterpret_cast<const uint4 *>(src + at);
         const uint4 b = *reinterpret_cast<const uint4 *>(src + at + D / 2);
 #pragma unroll
         for (int w = 0; w < 4; w++) {
-            const int    i  = at + 2 * w;
-            const float2 x  = unpack2<T>(word(a, w)), y = unpack2<T>(word(b, w));
+            const int    i = at + 2 * w;
+            const float2 x = unpack2<T>(word(a, w)), y = unpack2<T>(word(b, w));
             const float2 z0 = turned(x.x + bias[i], y.x + bias[i + D / 2], turn[i], turn[i + D / 2]);
             const float2 z1 = turned(x.y + bias[i + 1], y.y + bias[i + 1 + D / 2], turn[i + 1], turn[i + 1 + D / 2]);
             lo[w]           = pack2<T>(z0.x, z1.x);
@@ -246,14 +247,14 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
     attend_kernel(T * out, const T * q, T * k, T * v, const nv_row * rows, const int32_t * tables, int table,
                   const nv_tile * tiles, int heads, int kv, float scale, source<T> from) {
     begin();
-    const nv_tile tile  = tiles ? tiles[blockIdx.x] : nv_tile{ (int) blockIdx.x, 1 };
+    const nv_tile tile  = tiles ? tiles[blockIdx.x] : nv_tile{ (int)blockIdx.x, 1 };
     const int     head  = blockIdx.y;
     const int     group = heads / kv;
     const nv_row  row   = rows[tile.row];
-    int           block = tables[(int64_t) tile.row * table + min((int) threadIdx.x / 32, table - 1)];
-    const int64_t width = (int64_t) heads * D;
+    int           block = tables[(int64_t)tile.row * table + min((int)threadIdx.x / 32, table - 1)];
+    const int64_t width = (int64_t)heads * D;
     out += tile.row * width + head * group * D;
-    if (row.pos < 0) {  // idle
+    if (row.pos < 0) { // idle
         for (int i = threadIdx.x; i < group * D; i += blockDim.x) {
             out[i] = from_float<T>(0.f);
         }
@@ -261,17 +262,17 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
     }
     const int     lane    = threadIdx.x % 32;
     const int     columns = tile.n * group;
-    const T *     raw     = from.qkv + (int64_t) tile.row * (heads + 2 * kv) * D;
-    const float * turn    = from.rotation + (int64_t) row.pos * D;
+    const T *     raw     = from.qkv + (int64_t)tile.row * (heads + 2 * kv) * D;
+    const float * turn    = from.rotation + (int64_t)row.pos * D;
     if (kSource && threadIdx.x < 64) {
         const bool    is_key = threadIdx.x < 32;
         const int     h      = heads + (is_key ? 0 : kv) + head;
-        const int64_t at     = place<D>(row, tables + (int64_t) tile.row * table, head, kv);
+        const int64_t at     = place<D>(row, tables + (int64_t)tile.row * table, head, kv);
         store_head<T, D>((is_key ? k : v) + at, raw + h * D, from.bias + h * D, turn, is_key, lane);
     }
 
     uint4 query[N][D / 32];
-    int   sees[N][2];  // positions below it
+    int   sees[N][2]; // positions below it
 #pragma unroll
     for (int n = 0; n < N; n++) {
         const int c = 8 * n + lane / 4;
@@ -279,8 +280,8 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
         for (int j = 0; j < D / 32; j++) {
             query[n][j] = make_uint4(0, 0, 0, 0);
             if (!kSource && c < columns) {
-                query[n][j] = *reinterpret_cast<const uint4 *>(q + (tile.row + c / group) * width + (head * group + c % group) * D +
-                                                               32 * j + 8 * (lane % 4));
+                query[n][j] = *reinterpret_cast<const uint4 *>(
+                    q + (tile.row + c / group) * width + (head * group + c % group) * D + 32 * j + 8 * (lane % 4));
             }
         }
         if (kSource && c < columns) {
@@ -302,11 +303,11 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
         }
     }
     if (kSource) {
-        __syncthreads();  // key and value are in the cache
+        __syncthreads(); // key and value are in the cache
     }
-    const span s = make_span(tables + (int64_t) tile.row * table, row.prefix, row.pos + tile.n);
+    const span s = make_span(tables + (int64_t)tile.row * table, row.prefix, row.pos + tile.n);
     for (int i = threadIdx.x / 32; i < s.blocks; i += W) {
-        const int64_t at = ((int64_t) block * kv + head) * NV_BLOCK * D;
+        const int64_t at = ((int64_t)block * kv + head) * NV_BLOCK * D;
         block            = s.table[min(i + W, table - 1)];
         visit<T, D, N>(p, query, k + at, v + at, s, i, sees, scale);
     }
@@ -314,26 +315,27 @@ __global__ void __launch_bounds__(32 * W, (N == 1 ? 16 : 8) / W)
 }
 
 template <typename T, int D, int N, int W, bool kSource>
-int run(T * out, const T * q, T * k, T * v, const nv_row * rows, const int32_t * tables, int table, const nv_tile * tiles, int n,
-        const nv_shape & shape, source<T> from, cudaStream_t s) {
-    constexpr int bytes  = W * 8 * N * (D + 1) * (int) sizeof(float);
+int run(T * out, const T * q, T * k, T * v, const nv_row * rows, const int32_t * tables, int table,
+        const nv_tile * tiles, int n, const nv_shape & shape, source<T> from, cudaStream_t s) {
+    constexpr int bytes  = W * 8 * N * (D + 1) * (int)sizeof(float);
     auto *        kernel = attend_kernel<T, D, N, W, kSource>;
     NV_CU(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-    const float scale = 1.4426950408889634f / sqrtf((float) D);  // scores in octaves
+    const float scale = 1.4426950408889634f / sqrtf((float)D); // scores in octaves
     return launch("attend", kernel, dim3(n, shape.kv_heads), 32 * W, bytes, s, out, q, k, v, rows, tables, table, tiles,
                   shape.heads, shape.kv_heads, scale, from);
 }
 
-}  // namespace
+} // namespace
 
 // How many warps share a sequence shows in the last bits, so it depends on the declared
 // number of rows only, and for prompts on nothing.
 
 template <typename T>
-int attend_prompts(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
-                   const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s) {
+int attend_prompts(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables,
+                   int table, const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s) {
     auto * f = shape.head_dim == 64 ? run<T, 64, 2, 4, false> : run<T, 128, 2, 4, false>;
-    return f(out, q, const_cast<T *>(k), const_cast<T *>(v), rows, tables, table, tiles, n_tiles, shape, source<T>{}, s);
+    return f(out, q, const_cast<T *>(k), const_cast<T *>(v), rows, tables, table, tiles, n_tiles, shape, source<T>{},
+             s);
 }
 
 template <typename T>
@@ -341,23 +343,24 @@ int attend_step(T * out, T * k, T * v, const T * qkv, const float * bias, const 
                 const int32_t * tables, int table, int b, const nv_shape & shape, cudaStream_t s) {
     const bool wide = shape.heads / shape.kv_heads > 8;
     const bool many = !wide && b >= 128;
-    auto *     f    = shape.head_dim == 64
-                          ? (wide ? run<T, 64, 2, 4, true> : many ? run<T, 64, 1, 2, true> : run<T, 64, 1, 4, true>)
-                          : (wide ? run<T, 128, 2, 4, true> : many ? run<T, 128, 1, 2, true> : run<T, 128, 1, 4, true>);
+    auto *     f    = shape.head_dim == 64 ? (wide   ? run<T, 64, 2, 4, true>
+                                              : many ? run<T, 64, 1, 2, true>
+                                                     : run<T, 64, 1, 4, true>)
+                                           : (wide   ? run<T, 128, 2, 4, true>
+                                              : many ? run<T, 128, 1, 2, true>
+                                                     : run<T, 128, 1, 4, true>);
     return f(out, nullptr, k, v, rows, tables, table, nullptr, b, shape, source<T>{ qkv, bias, rotation }, s);
 }
 
-#define NV_INSTANTIATE(T)                                                                                               \
-    template int attend_prompts(T *, const T *, const T *, const T *, const nv_row *, const int32_t *, int,             \
-                                const nv_tile *, int, const nv_shape &, cudaStream_t);                                  \
-    template int attend_step(T *, T *, T *, const T *, const float *, const float *, const nv_row *, const int32_t *, int, \
-                             int, const nv_shape &, cudaStream_t);
+#define NV_INSTANTIATE(T)                                                                                              \
+    template int attend_prompts(T *, const T *, const T *, const T *, const nv_row *, const int32_t *, int,            \
+                                const nv_tile *, int, const nv_shape &, cudaStream_t);                                 \
+    template int attend_step(T *, T *, T *, const T *, const float *, const float *, const nv_row *, const int32_t *,  \
+                             int, int, const nv_shape &, cudaStream_t);
 
 NV_INSTANTIATE(__nv_bfloat16)
 NV_INSTANTIATE(__half)
 
-}  // namespace nv
+} // namespace nv
 
-int nv_tile_rows(const nv_shape * shape) {
-    return 16 / (shape->heads / shape->kv_heads);
-}
+int nv_tile_rows(const nv_shape * shape) { return 16 / (shape->heads / shape->kv_heads); }

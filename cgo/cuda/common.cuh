@@ -19,12 +19,12 @@ bool overlaps();
 // check turns a CUDA status into a code.
 int check(cudaError_t status, const char * what);
 
-#define NV_TRY(expr)                 \
-    do {                             \
-        const int nv_code_ = (expr); \
-        if (nv_code_ != 0) {         \
-            return nv_code_;         \
-        }                            \
+#define NV_TRY(expr)                                                                                                   \
+    do {                                                                                                               \
+        const int nv_code_ = (expr);                                                                                   \
+        if (nv_code_ != 0) {                                                                                           \
+            return nv_code_;                                                                                           \
+        }                                                                                                              \
     } while (0)
 
 #define NV_CU(expr) NV_TRY(::nv::check((expr), #expr))
@@ -41,16 +41,16 @@ __device__ __forceinline__ void begin() {
 template <typename... Params, typename... Args>
 int launch(const char * what, void (*kernel)(Params...), dim3 grid, unsigned threads, size_t shared, cudaStream_t s,
            Args... args) {
-    cudaLaunchConfig_t  config = {};
-    cudaLaunchAttribute early  = {};
-    config.gridDim             = grid;
-    config.blockDim            = dim3(threads);
-    config.dynamicSmemBytes    = shared;
-    config.stream              = s;
-    early.id                   = cudaLaunchAttributeProgrammaticStreamSerialization;
+    cudaLaunchConfig_t  config                       = {};
+    cudaLaunchAttribute early                        = {};
+    config.gridDim                                   = grid;
+    config.blockDim                                  = dim3(threads);
+    config.dynamicSmemBytes                          = shared;
+    config.stream                                    = s;
+    early.id                                         = cudaLaunchAttributeProgrammaticStreamSerialization;
     early.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs               = &early;
-    config.numAttrs            = overlaps() ? 1 : 0;
+    config.attrs                                     = &early;
+    config.numAttrs                                  = overlaps() ? 1 : 0;
     return check(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...), what);
 }
 
@@ -58,34 +58,27 @@ int launch(const char * what, void (*kernel)(Params...), dim3 grid, unsigned thr
 // infinite, because Qwen's activations can leave its range.
 template <typename T> __device__ __forceinline__ T from_float(float x);
 
-template <> __device__ __forceinline__ __nv_bfloat16 from_float(float x) {
-    return __float2bfloat16_rn(x);
-}
+template <> __device__ __forceinline__ __nv_bfloat16 from_float(float x) { return __float2bfloat16_rn(x); }
 
 template <> __device__ __forceinline__ __half from_float(float x) {
     return __float2half_rn(fminf(fmaxf(x, -65504.f), 65504.f));
 }
 
-__device__ __forceinline__ float to_float(__nv_bfloat16 x) {
-    return __bfloat162float(x);
-}
+__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
 
-__device__ __forceinline__ float to_float(__half x) {
-    return __half2float(x);
-}
+__device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
 
 // pack2 and unpack2 move two values through one 32-bit word, the first one low.
 template <typename T> __device__ __forceinline__ uint32_t pack2(float x, float y) {
     const T a = from_float<T>(x);
     const T b = from_float<T>(y);
-    return (uint32_t) reinterpret_cast<const uint16_t &>(a) |
-           (uint32_t) reinterpret_cast<const uint16_t &>(b) << 16;
+    return (uint32_t) reinterpret_cast<const uint16_t &>(a) | (uint32_t) reinterpret_cast<const uint16_t &>(b) << 16;
 }
 
 template <typename T> __device__ __forceinline__ float2 unpack2(uint32_t w) {
-    const uint16_t a = (uint16_t) w;
-    const uint16_t b = (uint16_t) (w >> 16);
+    const uint16_t a = (uint16_t)w;
+    const uint16_t b = (uint16_t)(w >> 16);
     return make_float2(to_float(reinterpret_cast<const T &>(a)), to_float(reinterpret_cast<const T &>(b)));
 }
 
-}  // namespace nv
+} // namespace nv

@@ -44,15 +44,13 @@ int timer::read(float * ms) {
     return NV_OK;
 }
 
-}  // namespace nv
+} // namespace nv
 
 namespace {
 
 constexpr size_t workspace_bytes = 64 << 20;
 
-size_t up(size_t n) {
-    return (n + 255) / 256 * 256;
-}
+size_t up(size_t n) { return (n + 255) / 256 * 256; }
 
 // layout is how many bytes each buffer takes.
 struct layout {
@@ -70,7 +68,7 @@ struct layout {
         gated             = up(2 * b * s.ffn);
         logits            = up(4 * head * s.vocab);
         sampling          = up(std::max(pp_sample_workspace(z.rows, s.vocab), pp_sample_workspace(z.draws, s.vocab)));
-        cache             = up(2 * (size_t) z.blocks * s.kv_heads * NV_BLOCK * s.head_dim) * s.layers;
+        cache             = up(2 * (size_t)z.blocks * s.kv_heads * NV_BLOCK * s.head_dim) * s.layers;
         rows              = up(sizeof(nv_row) * z.rows);
         tables            = up(sizeof(int32_t) * z.rows * z.table);
         draws             = up(sizeof(pp_draw) * z.rows);
@@ -81,14 +79,15 @@ struct layout {
         prompt_choices    = up(sizeof(pp_choice) * z.draws);
         tiles             = up(sizeof(nv_tile) * z.chunk);
         index             = up(sizeof(int32_t) * z.chunk);
-        taps              = up(4 * (size_t) z.taps * s.hidden);
+        taps              = up(4 * (size_t)z.taps * s.hidden);
     }
 
     size_t step() const { return rows + tables + draws; }
 
     size_t total() const {
-        return residual + normed + qkv + 2 * query + gate_up + gated + logits + sampling + 2 * cache + step() + 2 * choices +
-               prompt_rows + prompt_tables + prompt_draws + prompt_choices + tiles + 2 * index + taps + workspace_bytes;
+        return residual + normed + qkv + 2 * query + gate_up + gated + logits + sampling + 2 * cache + step() +
+               2 * choices + prompt_rows + prompt_tables + prompt_draws + prompt_choices + tiles + 2 * index + taps +
+               workspace_bytes;
     }
 };
 
@@ -96,7 +95,7 @@ bool sound(const nv_sizes & z) {
     return z.rows > 0 && z.chunk > 0 && z.blocks > 0 && z.table > 0 && z.draws >= 0 && z.taps >= 0;
 }
 
-}  // namespace
+} // namespace
 
 nv_decoder::~nv_decoder() {
     if (stream) {
@@ -128,7 +127,7 @@ template <typename T> int nv_decoder::device(T ** out, size_t bytes) {
         memory.push_back(p);
         NV_CU(cudaMemsetAsync(p, 0, bytes, stream));
     }
-    *out = (T *) p;
+    *out = (T *)p;
     return NV_OK;
 }
 
@@ -137,7 +136,7 @@ template <typename T> int nv_decoder::host_pinned(T ** out, size_t bytes) {
     NV_CU(cudaMallocHost(&p, bytes));
     pinned.push_back(p);
     memset(p, 0, bytes);
-    *out = (T *) p;
+    *out = (T *)p;
     return NV_OK;
 }
 
@@ -163,13 +162,14 @@ int nv_decoder::open(nv_model * m, const nv_sizes & z) {
     cache_layer = n.cache / m->shape.layers;
     step_bytes  = n.step();
     NV_TRY(device(&step_device, step_bytes));
-    step = { (nv_row *) step_device, (int32_t *) (step_device + n.rows), (pp_draw *) (step_device + n.rows + n.tables) };
+    step = { (nv_row *)step_device, (int32_t *)(step_device + n.rows), (pp_draw *)(step_device + n.rows + n.tables) };
     for (int i = 0; i < 2; i++) {
         char * h = nullptr;
         NV_TRY(device(&choice[i], n.choices));
         NV_TRY(host_pinned(&h, step_bytes + n.choices));
         step_pinned[i] = h;
-        host[i] = { (nv_row *) h, (int32_t *) (h + n.rows), (pp_draw *) (h + n.rows + n.tables), (pp_choice *) (h + step_bytes) };
+        host[i]        = { (nv_row *)h, (int32_t *)(h + n.rows), (pp_draw *)(h + n.rows + n.tables),
+                           (pp_choice *)(h + step_bytes) };
         NV_CU(cudaEventCreate(&done[i]));
     }
     NV_TRY(device(&prompt.rows, n.prompt_rows));
@@ -188,36 +188,36 @@ int nv_decoder::open(nv_model * m, const nv_sizes & z) {
 }
 
 // layer queues one decoder layer on the residual of b rows.
-template <typename T>
-int nv_decoder::layer(int l, int b, const nv::inputs & in, const nv_tile * tile, int n_tiles) {
-    const nv_shape &      s = model->shape;
-    const layer_weights & w = model->sets[set][l];
+template <typename T> int nv_decoder::layer(int l, int b, const nv::inputs & in, const nv_tile * tile, int n_tiles) {
+    const nv_shape &      s    = model->shape;
+    const layer_weights & w    = model->sets[set][l];
     const int             wide = s.heads * s.head_dim;
-    T *                   k = (T *) (keys + l * cache_layer);
-    T *                   v = (T *) (values + l * cache_layer);
+    T *                   k    = (T *)(keys + l * cache_layer);
+    T *                   v    = (T *)(values + l * cache_layer);
     NV_TRY(timer.mark(NV_T_NORM, stream));
-    NV_TRY(nv::rms_norm((T *) normed, residual, model->norm1[l], s.eps, b, s.hidden, stream));
+    NV_TRY(nv::rms_norm((T *)normed, residual, model->norm1[l], s.eps, b, s.hidden, stream));
     NV_TRY(timer.mark(NV_T_QKV, stream));
     NV_TRY(products.half(qkv, normed, w.qkv, b, model->qkv_rows(), s.hidden, stream));
     if (tile) {
         NV_TRY(timer.mark(NV_T_ROPE, stream));
-        NV_TRY(nv::rope_store((T *) query, k, v, (const T *) qkv, model->qkv_bias[l], model->rotation, in.rows, in.tables,
+        NV_TRY(nv::rope_store((T *)query, k, v, (const T *)qkv, model->qkv_bias[l], model->rotation, in.rows, in.tables,
                               size.table, s, b, stream));
         NV_TRY(timer.mark(NV_T_ATTENTION, stream));
-        NV_TRY(nv::attend_prompts((T *) attended, (const T *) query, k, v, in.rows, in.tables, size.table, tile, n_tiles, s, stream));
+        NV_TRY(nv::attend_prompts((T *)attended, (const T *)query, k, v, in.rows, in.tables, size.table, tile, n_tiles,
+                                  s, stream));
     } else {
         NV_TRY(timer.mark(NV_T_ATTENTION, stream));
-        NV_TRY(nv::attend_step((T *) attended, k, v, (const T *) qkv, model->qkv_bias[l], model->rotation, in.rows, in.tables,
-                               size.table, b, s, stream));
+        NV_TRY(nv::attend_step((T *)attended, k, v, (const T *)qkv, model->qkv_bias[l], model->rotation, in.rows,
+                               in.tables, size.table, b, s, stream));
     }
     NV_TRY(timer.mark(NV_T_OUT, stream));
     NV_TRY(products.full(residual, attended, w.out, b, s.hidden, wide, true, stream));
     NV_TRY(timer.mark(NV_T_NORM, stream));
-    NV_TRY(nv::rms_norm((T *) normed, residual, model->norm2[l], s.eps, b, s.hidden, stream));
+    NV_TRY(nv::rms_norm((T *)normed, residual, model->norm2[l], s.eps, b, s.hidden, stream));
     NV_TRY(timer.mark(NV_T_GATE_UP, stream));
     NV_TRY(products.half(gate_up, normed, w.gate_up, b, 2 * s.ffn, s.hidden, stream));
     NV_TRY(timer.mark(NV_T_SILU, stream));
-    NV_TRY(nv::silu_mul((T *) gated, (const T *) gate_up, b, s.ffn, stream));
+    NV_TRY(nv::silu_mul((T *)gated, (const T *)gate_up, b, s.ffn, stream));
     NV_TRY(timer.mark(NV_T_DOWN, stream));
     return products.full(residual, gated, w.down, b, s.hidden, s.ffn, true, stream);
 }
@@ -230,7 +230,7 @@ int nv_decoder::copy_in(int slot) {
 template <typename T> int nv_decoder::decode(int slot, bool products_only) {
     const nv_shape & s = model->shape;
     const int        b = size.rows;
-    if (products_only) {  // the roof: the same products, nothing between them
+    if (products_only) { // the roof: the same products, nothing between them
         for (int l = 0; l < s.layers; l++) {
             const layer_weights & w = model->sets[set][l];
             NV_TRY(products.half(qkv, normed, w.qkv, b, model->qkv_rows(), s.hidden, stream));
@@ -242,18 +242,20 @@ template <typename T> int nv_decoder::decode(int slot, bool products_only) {
     }
     NV_TRY(copy_in(slot));
     NV_TRY(timer.mark(NV_T_EMBED, stream));
-    NV_TRY(nv::embed(residual, (const T *) model->embed, step.rows, choice[1 - slot], b, s.hidden, stream));
+    NV_TRY(nv::embed(residual, (const T *)model->embed, step.rows, choice[1 - slot], b, s.hidden, stream));
     for (int l = 0; l < s.layers; l++) {
         NV_TRY(layer<T>(l, b, step, nullptr, 0));
     }
     NV_TRY(timer.mark(NV_T_NORM, stream));
-    NV_TRY(nv::rms_norm((T *) normed, residual, model->final_norm, s.eps, b, s.hidden, stream));
+    NV_TRY(nv::rms_norm((T *)normed, residual, model->final_norm, s.eps, b, s.hidden, stream));
     NV_TRY(timer.mark(NV_T_HEAD, stream));
     NV_TRY(products.full(logits, normed, model->head, b, s.vocab, s.hidden, false, stream));
     NV_TRY(timer.mark(NV_T_SAMPLE, stream));
-    NV_TRY(nv::check((cudaError_t) pp_sample(logits, s.vocab, s.vocab, step.draws, b, choice[slot], sampling, stream), "sample"));
+    NV_TRY(nv::check((cudaError_t)pp_sample(logits, s.vocab, s.vocab, step.draws, b, choice[slot], sampling, stream),
+                     "sample"));
     NV_TRY(timer.mark(-1, stream));
-    NV_CU(cudaMemcpyAsync((void *) host[slot].choice, choice[slot], sizeof(pp_choice) * b, cudaMemcpyDeviceToHost, stream));
+    NV_CU(cudaMemcpyAsync((void *)host[slot].choice, choice[slot], sizeof(pp_choice) * b, cudaMemcpyDeviceToHost,
+                          stream));
     return NV_OK;
 }
 
@@ -292,22 +294,24 @@ int nv_decoder::graph(int slot, cudaGraphExec_t * out) {
 
 int nv_decoder::check_prompt(const nv_prompt & p) const {
     const int  layers = model->shape.layers;
-    const bool sized  = p.n_rows > 0 && p.n_rows <= size.chunk && p.n_tiles > 0 && p.n_tiles <= p.n_rows && p.last >= 0 &&
-                       p.last < layers && p.n_logits >= 0 && p.n_logits <= p.n_rows && p.n_draws >= 0 && p.n_draws <= size.draws &&
-                       p.n_taps >= 0 && p.n_taps <= p.n_rows && p.n_tap_layers >= 0 &&
-                       (int64_t) p.n_taps * p.n_tap_layers <= size.taps;
+    const bool sized  = p.n_rows > 0 && p.n_rows <= size.chunk && p.n_tiles > 0 && p.n_tiles <= p.n_rows &&
+                       p.last >= 0 && p.last < layers && p.n_logits >= 0 && p.n_logits <= p.n_rows && p.n_draws >= 0 &&
+                       p.n_draws <= size.draws && p.n_taps >= 0 && p.n_taps <= p.n_rows && p.n_tap_layers >= 0 &&
+                       (int64_t)p.n_taps * p.n_tap_layers <= size.taps;
     if (!sized || (p.n_logits > 0 && p.last != layers - 1)) {
-        return fail(NV_ARGUMENT, "a prompt pass of %d rows, %d logits, %d draws and %d x %d states to layer %d", p.n_rows, p.n_logits,
-                    p.n_draws, p.n_tap_layers, p.n_taps, p.last);
+        return fail(NV_ARGUMENT, "a prompt pass of %d rows, %d logits, %d draws and %d x %d states to layer %d",
+                    p.n_rows, p.n_logits, p.n_draws, p.n_tap_layers, p.n_taps, p.last);
     }
     return NV_OK;
 }
 
 template <typename T> int nv_decoder::prompt_pass(const nv_prompt & p) {
-    const nv_shape & s = model->shape;
-    const int        b = size.chunk;
-    auto to_device = [&](void * dst, const void * src, size_t bytes) {
-        return bytes == 0 ? NV_OK : nv::check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, stream), "copy of a prompt");
+    const nv_shape & s         = model->shape;
+    const int        b         = size.chunk;
+    auto             to_device = [&](void * dst, const void * src, size_t bytes) {
+        return bytes == 0
+                               ? NV_OK
+                               : nv::check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, stream), "copy of a prompt");
     };
     // Rows behind the last are idle: position -1 in every byte.
     NV_CU(cudaMemsetAsync(prompt.rows, 0xff, sizeof(nv_row) * b, stream));
@@ -317,12 +321,13 @@ template <typename T> int nv_decoder::prompt_pass(const nv_prompt & p) {
     NV_TRY(to_device(logit_rows, p.logit_row, sizeof(int32_t) * p.n_logits));
     NV_TRY(to_device(tap_rows, p.tap_row, sizeof(int32_t) * p.n_taps));
     NV_TRY(to_device(prompt.draws, p.draw, sizeof(pp_draw) * p.n_draws));
-    NV_TRY(nv::embed(residual, (const T *) model->embed, prompt.rows, choice[0], b, s.hidden, stream));
+    NV_TRY(nv::embed(residual, (const T *)model->embed, prompt.rows, choice[0], b, s.hidden, stream));
     int tap = 0;
     for (int l = 0; l <= p.last; l++) {
         NV_TRY(layer<T>(l, b, prompt, tiles, p.n_tiles));
         if (tap < p.n_tap_layers && p.tap_layer[tap] == l) {
-            NV_TRY(nv::gather(taps + (size_t) tap * p.n_taps * s.hidden, residual, tap_rows, p.n_taps, s.hidden, stream));
+            NV_TRY(
+                nv::gather(taps + (size_t)tap * p.n_taps * s.hidden, residual, tap_rows, p.n_taps, s.hidden, stream));
             tap++;
         }
     }
@@ -330,7 +335,8 @@ template <typename T> int nv_decoder::prompt_pass(const nv_prompt & p) {
         return fail(NV_ARGUMENT, "the layers of states must rise and end by layer %d", p.last);
     }
     if (tap > 0 && p.states) {
-        NV_CU(cudaMemcpyAsync(p.states, taps, sizeof(float) * tap * p.n_taps * s.hidden, cudaMemcpyDeviceToHost, stream));
+        NV_CU(
+            cudaMemcpyAsync(p.states, taps, sizeof(float) * tap * p.n_taps * s.hidden, cudaMemcpyDeviceToHost, stream));
     }
     NV_TRY(head<T>(p));
     return nv::check(cudaStreamSynchronize(stream), "prompt pass");
@@ -343,10 +349,11 @@ template <typename T> int nv_decoder::head(const nv_prompt & p) {
     int              d = 0;
     for (int first = 0; first < p.n_logits; first += NV_HEAD_ROWS) {
         const int n = std::min<int>(NV_HEAD_ROWS, p.n_logits - first);
-        NV_TRY(nv::gather_norm((T *) normed, residual, logit_rows + first, n, model->final_norm, s.eps, NV_HEAD_ROWS, s.hidden, stream));
+        NV_TRY(nv::gather_norm((T *)normed, residual, logit_rows + first, n, model->final_norm, s.eps, NV_HEAD_ROWS,
+                               s.hidden, stream));
         NV_TRY(products.full(logits, normed, model->head, NV_HEAD_ROWS, s.vocab, s.hidden, false, stream));
         if (p.logits) {
-            NV_CU(cudaMemcpyAsync(p.logits + (size_t) first * s.vocab, logits, sizeof(float) * n * s.vocab,
+            NV_CU(cudaMemcpyAsync(p.logits + (size_t)first * s.vocab, logits, sizeof(float) * n * s.vocab,
                                   cudaMemcpyDeviceToHost, stream));
         }
         int end = d;
@@ -355,8 +362,9 @@ template <typename T> int nv_decoder::head(const nv_prompt & p) {
         }
         if (end > d) {
             // The draws' rows count from the first of the pass.
-            const float * base = logits - (ptrdiff_t) first * s.vocab;
-            NV_TRY(nv::check((cudaError_t) pp_sample(base, s.vocab, s.vocab, prompt.draws + d, end - d, prompt_choice + d, sampling, stream),
+            const float * base = logits - (ptrdiff_t)first * s.vocab;
+            NV_TRY(nv::check((cudaError_t)pp_sample(base, s.vocab, s.vocab, prompt.draws + d, end - d,
+                                                    prompt_choice + d, sampling, stream),
                              "sample"));
         }
         d = end;
@@ -379,25 +387,19 @@ int nv_decoder_new(nv_decoder ** out, nv_model * m, const nv_sizes * sizes) {
     return code;
 }
 
-void nv_decoder_free(nv_decoder * d) {
-    delete d;
-}
+void nv_decoder_free(nv_decoder * d) { delete d; }
 
-size_t nv_decoder_bytes(const nv_shape * shape, const nv_sizes * sizes) {
-    return layout(*shape, *sizes).total();
-}
+size_t nv_decoder_bytes(const nv_shape * shape, const nv_sizes * sizes) { return layout(*shape, *sizes).total(); }
 
 int nv_decoder_use(nv_decoder * d, int set) {
-    if (set < 0 || set >= (int) d->model->sets.size()) {
+    if (set < 0 || set >= (int)d->model->sets.size()) {
         return fail(NV_ARGUMENT, "no set %d of weights", set);
     }
     d->set = set;
     return NV_OK;
 }
 
-static int check_slot(int slot) {
-    return slot == 0 || slot == 1 ? NV_OK : fail(NV_ARGUMENT, "no slot %d", slot);
-}
+static int check_slot(int slot) { return slot == 0 || slot == 1 ? NV_OK : fail(NV_ARGUMENT, "no slot %d", slot); }
 
 int nv_step_buffers(nv_decoder * d, int slot, nv_step * out) {
     NV_TRY(check_slot(slot));
@@ -443,7 +445,7 @@ int nv_profile_step(nv_decoder * d, int slot, int repeat, float * ms) {
     }
     d->timer.on = false;
     for (int i = 0; i < NV_T_COUNT; i++) {
-        ms[i] /= (float) std::max(repeat, 1);
+        ms[i] /= (float)std::max(repeat, 1);
     }
     return code;
 }
@@ -465,7 +467,7 @@ int nv_time_steps(nv_decoder * d, int slot, int repeat, int products_only, float
         NV_CU(cudaEventRecord(to, d->stream));
         NV_CU(cudaEventSynchronize(to));
         NV_CU(cudaEventElapsedTime(ms, from, to));
-        *ms /= (float) repeat;
+        *ms /= (float)repeat;
         return NV_OK;
     };
     const int code = run();
@@ -476,5 +478,7 @@ int nv_time_steps(nv_decoder * d, int slot, int repeat, int products_only, float
 }
 
 int nv_algorithms(nv_decoder * d, char * text, int size) {
-    return snprintf(text, size, "%s", d->products.describe().c_str()) < size ? NV_OK : fail(NV_ARGUMENT, "too long for %d bytes", size);
+    return snprintf(text, size, "%s", d->products.describe().c_str()) < size
+               ? NV_OK
+               : fail(NV_ARGUMENT, "too long for %d bytes", size);
 }

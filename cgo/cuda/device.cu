@@ -6,7 +6,7 @@
 
 int pp_abi(void) { return PP_ABI; }
 
-const char * pp_error_text(int error) { return cudaGetErrorString((cudaError_t) error); }
+const char * pp_error_text(int error) { return cudaGetErrorString((cudaError_t)error); }
 
 int pp_device_count(int * n) { return cudaGetDeviceCount(n); }
 
@@ -26,7 +26,7 @@ int pp_device_info(pp_device * out) {
     out->major           = p.major;
     out->minor           = p.minor;
     out->multiprocessors = p.multiProcessorCount;
-    out->l2              = (uint64_t) p.l2CacheSize;
+    out->l2              = (uint64_t)p.l2CacheSize;
     cudaDriverGetVersion(&out->driver);
     cudaRuntimeGetVersion(&out->runtime);
     size_t free = 0, total = 0;
@@ -70,5 +70,6 @@ int pp_event_record(void * event, cudaStream_t stream) {
 
 int pp_event_elapsed(float * ms, void * from, void * to) {
     const cudaError_t err = cudaEventSynchronize(static_cast<cudaEvent_t>(to));
-    return err != cudaSuccess ? err : cudaEventElapsedTime(ms, static_cast<cudaEvent_t>(from), static_cast<cudaEvent_t>(to));
+    return err != cudaSuccess ? err
+                              : cudaEventElapsedTime(ms, static_cast<cudaEvent_t>(from), static_cast<cudaEvent_t>(to));
 }

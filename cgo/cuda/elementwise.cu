@@ -8,18 +8,18 @@ namespace nv {
 namespace {
 
 constexpr int norm_threads = 256;
-constexpr int norm_vectors = 8;  // of 4 floats a thread: E is at most 8192
+constexpr int norm_vectors = 8; // of 4 floats a thread: E is at most 8192
 
 template <typename T>
 __global__ void embed_kernel(float * out, const T * table, const nv_row * rows, const pp_choice * chosen, int e) {
     begin();
-    const nv_row row = rows[blockIdx.x];
-    int token = row.pos < 0 ? 0 : row.token;
+    const nv_row row   = rows[blockIdx.x];
+    int          token = row.pos < 0 ? 0 : row.token;
     if (token < 0) {
-        token = max(chosen[-token - 1].token, 0);  // -1: that draw failed, and the host will say so
+        token = max(chosen[-token - 1].token, 0); // -1: that draw failed, and the host will say so
     }
-    const uint4 * src = reinterpret_cast<const uint4 *>(table + (int64_t) token * e);
-    float4 *      dst = reinterpret_cast<float4 *>(out + (int64_t) blockIdx.x * e);
+    const uint4 * src = reinterpret_cast<const uint4 *>(table + (int64_t)token * e);
+    float4 *      dst = reinterpret_cast<float4 *>(out + (int64_t)blockIdx.x * e);
     for (int i = threadIdx.x; i < e / 8; i += blockDim.x) {
         const uint4  w = src[i];
         const float2 a = unpack2<T>(w.x), b = unpack2<T>(w.y), c = unpack2<T>(w.z), d = unpack2<T>(w.w);
@@ -46,14 +46,14 @@ __device__ float block_sum(float x) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(norm_threads) norm_kernel(T * out, const float * x, const int32_t * index, int n,
-                                                           const float * w, float eps, int e) {
+__global__ void __launch_bounds__(norm_threads)
+    norm_kernel(T * out, const float * x, const int32_t * index, int n, const float * w, float eps, int e) {
     begin();
     int row = blockIdx.x;
     if (index) {
         row = row < n ? index[row] : 0;
     }
-    const float4 * src = reinterpret_cast<const float4 *>(x + (int64_t) row * e);
+    const float4 * src = reinterpret_cast<const float4 *>(x + (int64_t)row * e);
     float4         v[norm_vectors];
     float          sum = 0;
 #pragma unroll
@@ -65,22 +65,22 @@ __global__ void __launch_bounds__(norm_threads) norm_kernel(T * out, const float
         }
     }
     const float scale = rsqrtf(block_sum(sum) / e + eps);
-    uint2 *     dst   = reinterpret_cast<uint2 *>(out + (int64_t) blockIdx.x * e);
+    uint2 *     dst   = reinterpret_cast<uint2 *>(out + (int64_t)blockIdx.x * e);
 #pragma unroll
     for (int k = 0; k < norm_vectors; k++) {
         const int i = threadIdx.x + k * norm_threads;
         if (i < e / 4) {
             const float4 g = reinterpret_cast<const float4 *>(w)[i];
-            dst[i] = make_uint2(pack2<T>(v[k].x * scale * g.x, v[k].y * scale * g.y),
-                                pack2<T>(v[k].z * scale * g.z, v[k].w * scale * g.w));
+            dst[i]         = make_uint2(pack2<T>(v[k].x * scale * g.x, v[k].y * scale * g.y),
+                                        pack2<T>(v[k].z * scale * g.z, v[k].w * scale * g.w));
         }
     }
 }
 
 __global__ void gather_kernel(float * out, const float * x, const int32_t * index, int e) {
     begin();
-    const float4 * src = reinterpret_cast<const float4 *>(x + (int64_t) index[blockIdx.x] * e);
-    float4 *       dst = reinterpret_cast<float4 *>(out + (int64_t) blockIdx.x * e);
+    const float4 * src = reinterpret_cast<const float4 *>(x + (int64_t)index[blockIdx.x] * e);
+    float4 *       dst = reinterpret_cast<float4 *>(out + (int64_t)blockIdx.x * e);
     for (int i = threadIdx.x; i < e / 4; i += blockDim.x) {
         dst[i] = src[i];
     }
@@ -119,15 +119,15 @@ __global__ void rope_store_kernel(T * q, T * k, T * v, const T * qkv, const floa
         return;
     }
     const int lane = threadIdx.x % 32;
-    const T * src  = qkv + ((int64_t) blockIdx.x * (heads + 2 * kv) + head) * D;
+    const T * src  = qkv + ((int64_t)blockIdx.x * (heads + 2 * kv) + head) * D;
     T *       dst;
     if (head < heads) {
-        dst = q + ((int64_t) blockIdx.x * heads + head) * D;
+        dst = q + ((int64_t)blockIdx.x * heads + head) * D;
     } else {
-        dst = (head < heads + kv ? k : v) +
-              place<D>(row, tables + (int64_t) blockIdx.x * table, (head - heads) % kv, kv);
+        dst =
+            (head < heads + kv ? k : v) + place<D>(row, tables + (int64_t)blockIdx.x * table, (head - heads) % kv, kv);
     }
-    const float * turn = rotation + (int64_t) max(row.pos, 0) * D;
+    const float * turn = rotation + (int64_t)max(row.pos, 0) * D;
     store_head<T, D>(dst, src, bias + head * D, turn, head < heads + kv, lane);
 }
 
@@ -139,19 +139,19 @@ constexpr int merge_rank = 32;
 template <typename T>
 __global__ void merge_kernel(T * w, const float * a, const float * b, int rows, int cols, int rank) {
     __shared__ float left[merge_rows][merge_rank];
-    const int        col  = blockIdx.x * merge_cols + threadIdx.x;
-    const int        row0 = blockIdx.y * merge_rows;
+    const int        col             = blockIdx.x * merge_cols + threadIdx.x;
+    const int        row0            = blockIdx.y * merge_rows;
     float            sum[merge_rows] = {};
     for (int r0 = 0; r0 < rank; r0 += merge_rank) {
         __syncthreads();
         for (int i = threadIdx.x; i < merge_rows * merge_rank; i += merge_cols) {
-            const int row = row0 + i / merge_rank;
-            const int r   = r0 + i % merge_rank;
-            left[i / merge_rank][i % merge_rank] = row < rows && r < rank ? b[(int64_t) row * rank + r] : 0.f;
+            const int row                        = row0 + i / merge_rank;
+            const int r                          = r0 + i % merge_rank;
+            left[i / merge_rank][i % merge_rank] = row < rows && r < rank ? b[(int64_t)row * rank + r] : 0.f;
         }
         __syncthreads();
         for (int r = 0; r < min(merge_rank, rank - r0); r++) {
-            const float x = col < cols ? a[(int64_t) (r0 + r) * cols + col] : 0.f;
+            const float x = col < cols ? a[(int64_t)(r0 + r) * cols + col] : 0.f;
 #pragma unroll
             for (int i = 0; i < merge_rows; i++) {
                 sum[i] = fmaf(left[i][r], x, sum[i]);
@@ -161,21 +161,20 @@ __global__ void merge_kernel(T * w, const float * a, const float * b, int rows, 
 #pragma unroll
     for (int i = 0; i < merge_rows; i++) {
         if (row0 + i < rows && col < cols) {
-            T & x = w[(int64_t) (row0 + i) * cols + col];
+            T & x = w[(int64_t)(row0 + i) * cols + col];
             x     = from_float<T>(to_float(x) + sum[i]);
         }
     }
 }
 
-}  // namespace
+} // namespace
 
 template <typename T>
 int embed(float * out, const T * table, const nv_row * rows, const pp_choice * chosen, int b, int e, cudaStream_t s) {
     return launch("embed", embed_kernel<T>, b, 256, 0, s, out, table, rows, chosen, e);
 }
 
-template <typename T>
-int rms_norm(T * out, const float * x, const float * w, float eps, int b, int e, cudaStream_t s) {
+template <typename T> int rms_norm(T * out, const float * x, const float * w, float eps, int b, int e, cudaStream_t s) {
     return launch("rms_norm", norm_kernel<T>, b, norm_threads, 0, s, out, x, nullptr, 0, w, eps, e);
 }
 
@@ -191,7 +190,8 @@ int gather(float * out, const float * x, const int32_t * index, int n, int e, cu
 
 template <typename T> int silu_mul(T * out, const T * gate_up, int b, int f, cudaStream_t s) {
     const int threads = 256;
-    return launch("silu_mul", silu_mul_kernel<T>, dim3((f / 8 + threads - 1) / threads, b), threads, 0, s, out, gate_up, f);
+    return launch("silu_mul", silu_mul_kernel<T>, dim3((f / 8 + threads - 1) / threads, b), threads, 0, s, out, gate_up,
+                  f);
 }
 
 template <typename T>
@@ -200,27 +200,26 @@ int rope_store(T * q, T * k, T * v, const T * qkv, const float * bias, const flo
     const int  warps = 4;
     const dim3 grid(b, (shape.heads + 2 * shape.kv_heads + warps - 1) / warps);
     auto *     kernel = shape.head_dim == 64 ? rope_store_kernel<T, 64> : rope_store_kernel<T, 128>;
-    return launch("rope_store", kernel, grid, 32 * warps, 0, s, q, k, v, qkv, bias, rotation, rows, tables, table, shape.heads,
-                  shape.kv_heads);
+    return launch("rope_store", kernel, grid, 32 * warps, 0, s, q, k, v, qkv, bias, rotation, rows, tables, table,
+                  shape.heads, shape.kv_heads);
 }
 
-template <typename T>
-int merge(T * w, const float * a, const float * b, int rows, int cols, int rank, cudaStream_t s) {
+template <typename T> int merge(T * w, const float * a, const float * b, int rows, int cols, int rank, cudaStream_t s) {
     const dim3 grid((cols + merge_cols - 1) / merge_cols, (rows + merge_rows - 1) / merge_rows);
     merge_kernel<T><<<grid, merge_cols, 0, s>>>(w, a, b, rows, cols, rank);
     return check(cudaGetLastError(), "merge");
 }
 
-#define NV_INSTANTIATE(T)                                                                                            \
-    template int embed(float *, const T *, const nv_row *, const pp_choice *, int, int, cudaStream_t);               \
-    template int rms_norm(T *, const float *, const float *, float, int, int, cudaStream_t);                         \
-    template int gather_norm(T *, const float *, const int32_t *, int, const float *, float, int, int, cudaStream_t); \
-    template int silu_mul(T *, const T *, int, int, cudaStream_t);                                                   \
-    template int rope_store(T *, T *, T *, const T *, const float *, const float *, const nv_row *, const int32_t *, \
-                            int, const nv_shape &, int, cudaStream_t);                                               \
+#define NV_INSTANTIATE(T)                                                                                              \
+    template int embed(float *, const T *, const nv_row *, const pp_choice *, int, int, cudaStream_t);                 \
+    template int rms_norm(T *, const float *, const float *, float, int, int, cudaStream_t);                           \
+    template int gather_norm(T *, const float *, const int32_t *, int, const float *, float, int, int, cudaStream_t);  \
+    template int silu_mul(T *, const T *, int, int, cudaStream_t);                                                     \
+    template int rope_store(T *, T *, T *, const T *, const float *, const float *, const nv_row *, const int32_t *,   \
+                            int, const nv_shape &, int, cudaStream_t);                                                 \
     template int merge(T *, const float *, const float *, int, int, int, cudaStream_t);
 
 NV_INSTANTIATE(__nv_bfloat16)
 NV_INSTANTIATE(__half)
 
-}  // namespace nv
+} // namespace nv

@@ -34,7 +34,9 @@ typedef int                  cudaError_t;
 typedef struct CUstream_st * cudaStream_t;
 enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 };
 enum cudaDeviceAttr { cudaDevAttrClusterLaunch, cudaDevAttrMaxSharedMemoryPerBlockOptin };
-struct float4 { float x, y, z, w; };
+struct float4 {
+    float x, y, z, w;
+};
 
 inline float4 make_float4(float x, float y, float z, float w) { return { x, y, z, w }; }
 inline void * emulated_alloc(size_t n) { return std::malloc(n ? n : 1); }
@@ -42,22 +44,29 @@ inline void * emulated_alloc(size_t n) { return std::malloc(n ? n : 1); }
 // The runtime's calls: device memory is host memory, and nothing runs later.
 typedef struct CUevent_st * cudaEvent_t;
 enum { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice, cudaStreamNonBlocking = 1 };
-struct cudaDeviceProp { char name[256]; int major, minor, multiProcessorCount, l2CacheSize; };
+struct cudaDeviceProp {
+    char name[256];
+    int  major, minor, multiProcessorCount, l2CacheSize;
+};
 
 inline const char * cudaGetErrorString(cudaError_t e) { return e ? "emulated error" : "no error"; }
-inline int cudaGetDeviceCount(int * n) { return *n = 1, cudaSuccess; }
-inline int cudaGetDeviceProperties(cudaDeviceProp * p, int) {
-    *p = { "emulation on the CPU", 0, 0, 1, 0 };
-    return cudaSuccess;
+inline int          cudaGetDeviceCount(int * n) { return *n = 1, cudaSuccess; }
+inline int          cudaGetDeviceProperties(cudaDeviceProp * p, int) {
+             *p = { "emulation on the CPU", 0, 0, 1, 0 };
+             return cudaSuccess;
 }
 inline int cudaDriverGetVersion(int * v) { return *v = 0; }
 inline int cudaRuntimeGetVersion(int * v) { return *v = 0; }
 inline int cudaMemGetInfo(size_t * free, size_t * total) { return *free = *total = 0, cudaSuccess; }
-inline int cudaMalloc(void ** p, size_t n) { return (*p = emulated_alloc(n)) ? cudaSuccess : cudaErrorMemoryAllocation; }
+inline int cudaMalloc(void ** p, size_t n) {
+    return (*p = emulated_alloc(n)) ? cudaSuccess : cudaErrorMemoryAllocation;
+}
 inline int cudaMallocHost(void ** p, size_t n) { return cudaMalloc(p, n); }
 inline int cudaFree(void * p) { return std::free(p), cudaSuccess; }
 inline int cudaFreeHost(void * p) { return cudaFree(p); }
-inline int cudaMemcpyAsync(void * d, const void * s, size_t n, int, cudaStream_t) { return std::memcpy(d, s, n), cudaSuccess; }
+inline int cudaMemcpyAsync(void * d, const void * s, size_t n, int, cudaStream_t) {
+    return std::memcpy(d, s, n), cudaSuccess;
+}
 inline int cudaStreamCreateWithFlags(cudaStream_t * s, int) { return *s = nullptr, cudaSuccess; }
 inline int cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 inline int cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
@@ -68,9 +77,9 @@ inline int cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 inline int cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 inline int cudaEventElapsedTime(float * ms, cudaEvent_t, cudaEvent_t) { return *ms = 0, cudaSuccess; }
 
-inline int    cudaGetDevice(int * device) { return *device = 0; }
-inline int    cudaDeviceGetAttribute(int * value, cudaDeviceAttr attr, int) {
-    const char * kb = std::getenv("PP_EMULATE_SHARED_KB");  // small, and rows do not fit
+inline int cudaGetDevice(int * device) { return *device = 0; }
+inline int cudaDeviceGetAttribute(int * value, cudaDeviceAttr attr, int) {
+    const char * kb = std::getenv("PP_EMULATE_SHARED_KB"); // small, and rows do not fit
     *value          = attr == cudaDevAttrClusterLaunch ? 1 : 1024 * (kb ? std::atoi(kb) : 227);
     return cudaSuccess;
 }
@@ -85,19 +94,19 @@ struct barrier {
 constexpr size_t kStack = 128 << 10;
 
 struct fiber {
-    ucontext_t        context;  // to start it
-    jmp_buf           at;       // where it waits; no system call, unlike swapcontext
-    bool              started = false;
+    ucontext_t              context; // to start it
+    jmp_buf                 at;      // where it waits; no system call, unlike swapcontext
+    bool                    started = false;
     std::unique_ptr<char[]> stack{ new char[kStack] };
-    unsigned          thread = 0, block = 0, rank = 0;
-    bool              done = false;
+    unsigned                thread = 0, block = 0, rank = 0;
+    bool                    done = false;
 };
 
 struct cluster {
     std::vector<std::unique_ptr<fiber>>     fibers;
     std::vector<barrier>                    warps, blocks;
     std::vector<std::vector<unsigned char>> shared;
-    std::vector<uint64_t>                   slots;  // two per thread: turns take them alternately
+    std::vector<uint64_t>                   slots; // two per thread: turns take them alternately
     barrier                                 all;
     unsigned                                threads = 0;
     size_t                                  running = 0;
@@ -158,7 +167,7 @@ template <typename T> inline std::array<T, 32> gather(T value) {
     cluster &      c    = *now();
     const unsigned me   = self().rank * c.threads + self().thread;
     barrier &      b    = c.warps[me / 32];
-    const size_t   base = (size_t) (b.turn % 2) * c.fibers.size();
+    const size_t   base = (size_t)(b.turn % 2) * c.fibers.size();
     std::memcpy(&c.slots[base + me], &value, sizeof value);
     wait(b);
     std::array<T, 32> out;
@@ -169,15 +178,15 @@ template <typename T> inline std::array<T, 32> gather(T value) {
 }
 
 inline void run(unsigned grid, unsigned peers, unsigned threads, size_t shared, const std::function<void()> & kernel) {
-    static std::mutex one;  // launch at a time
+    static std::mutex one; // launch at a time
     std::lock_guard   lock(one);
     cluster           c;
     now()      = &c;
     c.threads  = threads;
     c.kernel   = kernel;
-    c.all.need = (int) (peers * threads);
+    c.all.need = (int)(peers * threads);
     c.warps.resize(peers * threads / 32, barrier{ 32 });
-    c.blocks.resize(peers, barrier{ (int) threads });
+    c.blocks.resize(peers, barrier{ (int)threads });
     c.slots.resize(2 * peers * threads);
     c.shared.resize(peers);
     for (unsigned i = 0; i < peers * threads; i++) {
@@ -205,9 +214,11 @@ inline void run(unsigned grid, unsigned peers, unsigned threads, size_t shared, 
     now() = nullptr;
 }
 
-struct index { unsigned x; };
+struct index {
+    unsigned x;
+};
 
-}  // namespace emulate
+} // namespace emulate
 
 #define threadIdx (emulate::index{ emulate::self().thread })
 #define blockIdx (emulate::index{ emulate::self().block })
@@ -226,7 +237,7 @@ inline unsigned __ballot_sync(unsigned, bool v) {
     unsigned   mask = 0;
     const auto all  = emulate::gather<uint64_t>(v);
     for (int l = 0; l < 32; l++) {
-        mask |= (unsigned) all[l] << l;
+        mask |= (unsigned)all[l] << l;
     }
     return mask;
 }
@@ -235,12 +246,13 @@ template <typename T> inline T __shfl_xor_sync(unsigned, T v, int d) {
     return emulate::gather(v)[(emulate::self().thread % 32) ^ d];
 }
 template <typename T> inline T __shfl_up_sync(unsigned, T v, int d) {
-    const int lane = (int) emulate::self().thread % 32;
+    const int lane = (int)emulate::self().thread % 32;
     return emulate::gather(v)[lane >= d ? lane - d : lane];
 }
 inline unsigned __reduce_add_sync(unsigned, unsigned v) {
     unsigned sum = 0;
-    for (unsigned x : emulate::gather(v)) sum += x;
+    for (unsigned x : emulate::gather(v))
+        sum += x;
     return sum;
 }
 inline unsigned __reduce_max_sync(unsigned, unsigned v) {
@@ -252,21 +264,21 @@ inline unsigned __reduce_min_sync(unsigned, unsigned v) {
     return *std::min_element(all.begin(), all.end());
 }
 
-inline void     __syncwarp() { emulate::gather(0); }
+inline void __syncwarp() { emulate::gather(0); }
 
 inline unsigned atomicAdd(unsigned * p, unsigned v) { return (*p += v) - v; }
 inline void     atomicMax(unsigned * p, unsigned v) { *p = std::max(*p, v); }
 inline void     atomicMin(unsigned * p, unsigned v) { *p = std::min(*p, v); }
 
-inline int      __popc(unsigned v) { return __builtin_popcount(v); }
-inline int      __ffs(int v) { return __builtin_ffs(v); }
-inline int      __clz(int v) { return v ? __builtin_clz((unsigned) v) : 32; }
-inline double   __dadd_rn(double a, double b) { return a + b; }  // build with -ffp-contract=off
-inline double   __dsub_rn(double a, double b) { return a - b; }
-inline double   __dmul_rn(double a, double b) { return a * b; }
-inline unsigned long long __double2ull_rz(double v) { return (unsigned long long) v; }
+inline int                __popc(unsigned v) { return __builtin_popcount(v); }
+inline int                __ffs(int v) { return __builtin_ffs(v); }
+inline int                __clz(int v) { return v ? __builtin_clz((unsigned)v) : 32; }
+inline double             __dadd_rn(double a, double b) { return a + b; } // build with -ffp-contract=off
+inline double             __dsub_rn(double a, double b) { return a - b; }
+inline double             __dmul_rn(double a, double b) { return a * b; }
+inline unsigned long long __double2ull_rz(double v) { return (unsigned long long)v; }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
-    return (unsigned long long) ((unsigned __int128) a * b >> 64);
+    return (unsigned long long)((unsigned __int128)a * b >> 64);
 }
 
 template <typename To, typename From> inline To emulate_bits(From v) {
@@ -280,19 +292,23 @@ inline float     __uint_as_float(unsigned v) { return emulate_bits<float>(v); }
 inline long long __double_as_longlong(double v) { return emulate_bits<long long>(v); }
 inline double    __longlong_as_double(long long v) { return emulate_bits<double>(v); }
 
-inline float    __fadd_rn(float a, float b) { return a + b; }
-inline float    __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
 
-struct __half { unsigned short bits; };
-struct __nv_bfloat16 { unsigned short bits; };
+struct __half {
+    unsigned short bits;
+};
+struct __nv_bfloat16 {
+    unsigned short bits;
+};
 
 // Build with -mf16c.
-inline float  __half2float(__half h) { return _cvtsh_ss(h.bits); }
-inline __half __float2half_rn(float v) { return { _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT) }; }
-inline float  __bfloat162float(__nv_bfloat16 h) { return __uint_as_float((unsigned) h.bits << 16); }
+inline float         __half2float(__half h) { return _cvtsh_ss(h.bits); }
+inline __half        __float2half_rn(float v) { return { _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT) }; }
+inline float         __bfloat162float(__nv_bfloat16 h) { return __uint_as_float((unsigned)h.bits << 16); }
 inline __nv_bfloat16 __float2bfloat16_rn(float v) {
     const unsigned b = __float_as_uint(v);
-    return { (unsigned short) (v != v ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16) };
+    return { (unsigned short)(v != v ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16) };
 }
 
 template <typename... Params, typename... Args>

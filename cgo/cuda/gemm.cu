@@ -8,7 +8,8 @@ static int check(cublasStatus_t status, const char * what) {
     if (status == CUBLAS_STATUS_SUCCESS) {
         return NV_OK;
     }
-    return fail(status == CUBLAS_STATUS_ALLOC_FAILED ? NV_MEMORY : NV_CUDA, "%s: %s", what, cublasLtGetStatusString(status));
+    return fail(status == CUBLAS_STATUS_ALLOC_FAILED ? NV_MEMORY : NV_CUDA, "%s: %s", what,
+                cublasLtGetStatusString(status));
 }
 
 products::~products() {
@@ -38,9 +39,9 @@ int products::find(plan ** out, int b, int n, int k, bool full) {
         *out = &known->second;
         return NV_OK;
     }
-    plan &                     p         = plans_[key];
-    const cudaDataType         out_type  = full ? CUDA_R_32F : type_;
-    const cublasOperation_t    transpose = CUBLAS_OP_T;
+    plan &                     p          = plans_[key];
+    const cudaDataType         out_type   = full ? CUDA_R_32F : type_;
+    const cublasOperation_t    transpose  = CUBLAS_OP_T;
     cublasLtMatmulPreference_t preference = nullptr;
     NV_TRY(check(cublasLtMatmulDescCreate(&p.op, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate"));
     NV_TRY(check(cublasLtMatmulDescSetAttribute(p.op, CUBLASLT_MATMUL_DESC_TRANSA, &transpose, sizeof transpose),
@@ -52,8 +53,8 @@ int products::find(plan ** out, int b, int n, int k, bool full) {
     cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes_, sizeof bytes_);
     cublasLtMatmulHeuristicResult_t result = {};
     int                             found  = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, p.op, p.w, p.x, p.out, p.out, preference, 1,
-                                                                 &result, &found);
+    const cublasStatus_t            status =
+        cublasLtMatmulAlgoGetHeuristic(handle_, p.op, p.w, p.x, p.out, p.out, preference, 1, &result, &found);
     cublasLtMatmulPreferenceDestroy(preference);
     NV_TRY(check(status, "cublasLtMatmulAlgoGetHeuristic"));
     if (found == 0) {
@@ -64,7 +65,8 @@ int products::find(plan ** out, int b, int n, int k, bool full) {
     return NV_OK;
 }
 
-int products::run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta, cudaStream_t s) {
+int products::run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta,
+                  cudaStream_t s) {
     plan *      p   = nullptr;
     const float one = 1;
     NV_TRY(find(&p, b, n, k, full));
@@ -86,11 +88,11 @@ std::string products::describe() const {
     for (const auto & entry : plans_) {
         const shape & key = entry.first;
         const plan &  p   = entry.second;
-        const int  b = std::get<0>(key), n = std::get<1>(key), k = std::get<2>(key);
-        const bool full = std::get<3>(key);
-        int    id = 0, tile = 0, stages = 0, split = 0;
-        size_t got = 0;
-        auto   get = [&](cublasLtMatmulAlgoConfigAttributes_t what, int * v) {
+        const int     b = std::get<0>(key), n = std::get<1>(key), k = std::get<2>(key);
+        const bool    full = std::get<3>(key);
+        int           id = 0, tile = 0, stages = 0, split = 0;
+        size_t        got = 0;
+        auto          get = [&](cublasLtMatmulAlgoConfigAttributes_t what, int * v) {
             cublasLtMatmulAlgoConfigGetAttribute(&p.algo, what, v, sizeof *v, &got);
         };
         get(CUBLASLT_ALGO_CONFIG_ID, &id);
@@ -104,4 +106,4 @@ std::string products::describe() const {
     return text;
 }
 
-}  // namespace nv
+} // namespace nv

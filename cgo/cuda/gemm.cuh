@@ -32,16 +32,16 @@ class products {
         cublasLtMatrixLayout_t w = nullptr, x = nullptr, out = nullptr;
         cublasLtMatmulAlgo_t   algo;
     };
-    using shape = std::tuple<int, int, int, bool>;  // b, n, k, float32
+    using shape = std::tuple<int, int, int, bool>; // b, n, k, float32
 
     int find(plan ** out, int b, int n, int k, bool full);
     int run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta, cudaStream_t s);
 
-    cublasLtHandle_t       handle_ = nullptr;
-    cudaDataType           type_   = CUDA_R_16BF;
-    void *                 workspace_ = nullptr;
-    size_t                 bytes_     = 0;
-    std::map<shape, plan>  plans_;
+    cublasLtHandle_t      handle_    = nullptr;
+    cudaDataType          type_      = CUDA_R_16BF;
+    void *                workspace_ = nullptr;
+    size_t                bytes_     = 0;
+    std::map<shape, plan> plans_;
 };
 
-}  // namespace nv
+} // namespace nv

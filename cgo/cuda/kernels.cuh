@@ -15,8 +15,7 @@ template <typename T>
 int embed(float * out, const T * table, const nv_row * rows, const pp_choice * chosen, int b, int e, cudaStream_t s);
 
 // rms_norm writes x / rms(x) * w: x (B, E) float32, out (B, E).
-template <typename T>
-int rms_norm(T * out, const float * x, const float * w, float eps, int b, int e, cudaStream_t s);
+template <typename T> int rms_norm(T * out, const float * x, const float * w, float eps, int b, int e, cudaStream_t s);
 
 // gather_norm is rms_norm of chosen rows: out row i is that of row index[i], or of row 0
 // where i >= n.
@@ -40,8 +39,8 @@ int rope_store(T * q, T * k, T * v, const T * qkv, const float * bias, const flo
 // attend_prompts computes attention of q (B, H D) over the cache into out (B, H D), one
 // tile of rows and one key head a block. rope_store comes before it.
 template <typename T>
-int attend_prompts(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables, int table,
-                   const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s);
+int attend_prompts(T * out, const T * q, const T * k, const T * v, const nv_row * rows, const int32_t * tables,
+                   int table, const nv_tile * tiles, int n_tiles, const nv_shape & shape, cudaStream_t s);
 
 // attend_step is rope_store and attention of single rows in one kernel.
 template <typename T>
@@ -49,7 +48,6 @@ int attend_step(T * out, T * k, T * v, const T * qkv, const float * bias, const 
                 const int32_t * tables, int table, int b, const nv_shape & shape, cudaStream_t s);
 
 // merge adds b (rows, rank) times a (rank, cols) to w (rows, cols).
-template <typename T>
-int merge(T * w, const float * a, const float * b, int rows, int cols, int rank, cudaStream_t s);
+template <typename T> int merge(T * w, const float * a, const float * b, int rows, int cols, int rank, cudaStream_t s);
 
-}  // namespace nv
+} // namespace nv

@@ -13,14 +13,14 @@ constexpr int    kRepeat = 20;
 // randomize fills with numbers from -1 to 1: with zeros the chip draws less power and
 // multiplies faster than it ever will in use.
 __global__ void randomize(__nv_bfloat16 * p, size_t n, unsigned seed) {
-    for (size_t i = blockIdx.x * (size_t) blockDim.x + threadIdx.x; i < n; i += (size_t) gridDim.x * blockDim.x) {
-        unsigned x = (unsigned) i * 2654435761u + seed;
+    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
+        unsigned x = (unsigned)i * 2654435761u + seed;
         x ^= x >> 16;
         x *= 0x7feb352du;
         x ^= x >> 15;
         x *= 0x846ca68bu;
         x ^= x >> 16;
-        p[i] = __float2bfloat16_rn((float) x * (2.0f / 4294967296.0f) - 1.0f);
+        p[i] = __float2bfloat16_rn((float)x * (2.0f / 4294967296.0f) - 1.0f);
     }
 }
 
@@ -31,7 +31,7 @@ struct timer {
     ~timer() { cudaEventDestroy(from), cudaEventDestroy(to); }
 
     template <typename F> int time(double & seconds, F work) {
-        int err = work();  // once beforehand
+        int err = work(); // once beforehand
         if (err != cudaSuccess) {
             return err;
         }
@@ -67,13 +67,13 @@ int measure_copy(timer & t, double & rate) {
         return err;
     }
     double seconds = 0;
-    err  = t.time(seconds, [&] { return (int) cudaMemcpyAsync(b.p, a.p, kCopy, cudaMemcpyDeviceToDevice, 0); });
+    err  = t.time(seconds, [&] { return (int)cudaMemcpyAsync(b.p, a.p, kCopy, cudaMemcpyDeviceToDevice, 0); });
     rate = err ? 0 : 2.0 * kCopy / seconds;
     return err;
 }
 
 int measure_matrix(timer & t, double & rate) {
-    constexpr size_t kBytes = (size_t) kSide * kSide * sizeof(__nv_bfloat16), kScratch = 64 << 20;
+    constexpr size_t kBytes = (size_t)kSide * kSide * sizeof(__nv_bfloat16), kScratch = 64 << 20;
     memory           x, w, out, scratch;
     int              err = x.get(kBytes);
     err                  = err ? err : w.get(kBytes);
@@ -87,12 +87,12 @@ int measure_matrix(timer & t, double & rate) {
     randomize<<<1024, 256>>>(static_cast<__nv_bfloat16 *>(x.p), kBytes / 2, 1);
     randomize<<<1024, 256>>>(static_cast<__nv_bfloat16 *>(w.p), kBytes / 2, 2);
     double seconds = 0;
-    err  = t.time(seconds, [&] { return products.half(out.p, x.p, w.p, kSide, kSide, kSide, 0); });
-    rate = err ? 0 : 2.0 * kSide * kSide * kSide / seconds;
+    err            = t.time(seconds, [&] { return products.half(out.p, x.p, w.p, kSide, kSide, kSide, 0); });
+    rate           = err ? 0 : 2.0 * kSide * kSide * kSide / seconds;
     return err;
 }
 
-}  // namespace
+} // namespace
 
 int pp_measure(pp_rates * out) {
     timer t;

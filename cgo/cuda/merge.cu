@@ -9,22 +9,30 @@
 
 namespace {
 
-constexpr int kThreads = 256;  // columns of a block
-constexpr int kRows    = 8;    // rows of a block: each element of a is read once for all
+constexpr int kThreads = 256; // columns of a block
+constexpr int kRows    = 8;   // rows of a block: each element of a is read once for all
 
 __device__ inline float read(const void * p, int type, int64_t i) {
     switch (type) {
-        case PP_F16:  return __half2float(static_cast<const __half *>(p)[i]);
-        case PP_BF16: return __bfloat162float(static_cast<const __nv_bfloat16 *>(p)[i]);
-        default:      return static_cast<const float *>(p)[i];
+    case PP_F16:
+        return __half2float(static_cast<const __half *>(p)[i]);
+    case PP_BF16:
+        return __bfloat162float(static_cast<const __nv_bfloat16 *>(p)[i]);
+    default:
+        return static_cast<const float *>(p)[i];
     }
 }
 
 __device__ inline void write(void * p, int type, int64_t i, float v) {
     switch (type) {
-        case PP_F16:  static_cast<__half *>(p)[i] = __float2half_rn(v); break;
-        case PP_BF16: static_cast<__nv_bfloat16 *>(p)[i] = __float2bfloat16_rn(v); break;
-        default:      static_cast<float *>(p)[i] = v;
+    case PP_F16:
+        static_cast<__half *>(p)[i] = __float2half_rn(v);
+        break;
+    case PP_BF16:
+        static_cast<__nv_bfloat16 *>(p)[i] = __float2bfloat16_rn(v);
+        break;
+    default:
+        static_cast<float *>(p)[i] = v;
     }
 }
 
@@ -41,12 +49,12 @@ struct merge_args {
 
 __global__ void __launch_bounds__(kThreads) merge_kernel(merge_args m) {
     PP_SHARED(shared);
-    float *       left  = reinterpret_cast<float *>(shared);  // (kRows, rank)
+    float *       left  = reinterpret_cast<float *>(shared); // (kRows, rank)
     const int64_t first = blockIdx.x % m.row_blocks * kRows;
     const int64_t col   = blockIdx.x / m.row_blocks * kThreads + threadIdx.x;
-    const int     rows  = (int) min((int64_t) kRows, m.n_out - first);
-    for (int i = (int) threadIdx.x; i < rows * m.rank; i += kThreads) {
-        left[i] = (float) ((double) read(m.b, m.b_type, first * m.rank + i) * m.scale);
+    const int     rows  = (int)min((int64_t)kRows, m.n_out - first);
+    for (int i = (int)threadIdx.x; i < rows * m.rank; i += kThreads) {
+        left[i] = (float)((double)read(m.b, m.b_type, first * m.rank + i) * m.scale);
     }
     __syncthreads();
     if (col >= m.n_in) {
@@ -73,26 +81,27 @@ __global__ void __launch_bounds__(kThreads) merge_kernel(merge_args m) {
 
 bool known(int type) { return type == PP_F32 || type == PP_F16 || type == PP_BF16; }
 
-}  // namespace
+} // namespace
 
 int pp_merge(void * dst, const void * base, int type, int64_t n_in, int64_t n_out, const void * a, int a_type,
              const void * b, int b_type, int rank, double scale, cudaStream_t stream) {
-    if (!known(type) || !known(a_type) || !known(b_type) || rank < 1 || rank > PP_MERGE_MAX_RANK || n_in < 1 || n_out < 1) {
+    if (!known(type) || !known(a_type) || !known(b_type) || rank < 1 || rank > PP_MERGE_MAX_RANK || n_in < 1 ||
+        n_out < 1) {
         return cudaErrorInvalidValue;
     }
     merge_args m;
-    m.dst        = dst;
-    m.base       = base;
-    m.a          = a;
-    m.b          = b;
-    m.type       = type;
-    m.a_type     = a_type;
-    m.b_type     = b_type;
-    m.rank       = rank;
-    m.n_in       = n_in;
-    m.n_out      = n_out;
-    m.row_blocks = (n_out + kRows - 1) / kRows;
-    m.scale      = scale;
+    m.dst              = dst;
+    m.base             = base;
+    m.a                = a;
+    m.b                = b;
+    m.type             = type;
+    m.a_type           = a_type;
+    m.b_type           = b_type;
+    m.rank             = rank;
+    m.n_in             = n_in;
+    m.n_out            = n_out;
+    m.row_blocks       = (n_out + kRows - 1) / kRows;
+    m.scale            = scale;
     const int64_t grid = m.row_blocks * ((n_in + kThreads - 1) / kThreads);
-    return launch(merge_kernel, (unsigned) grid, 1, kThreads, (size_t) kRows * rank * sizeof(float), stream, m);
+    return launch(merge_kernel, (unsigned)grid, 1, kThreads, (size_t)kRows * rank * sizeof(float), stream, m);
 }

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-typedef struct CUstream_st * cudaStream_t;  // as in cuda_runtime.h
+typedef struct CUstream_st * cudaStream_t; // as in cuda_runtime.h
 
 // Element types, ggml's numbers.
 enum { PP_F32 = 0, PP_F16 = 1, PP_BF16 = 30 };

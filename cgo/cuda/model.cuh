@@ -20,13 +20,13 @@ struct nv_model {
     void *               embed      = nullptr;
     void *               head       = nullptr;
     float *              final_norm = nullptr;
-    std::vector<float *> norm1, norm2, qkv_bias;  // by layer
-    float *              rotation = nullptr;      // (context, D): cosines, then sines
+    std::vector<float *> norm1, norm2, qkv_bias; // by layer
+    float *              rotation = nullptr;     // (context, D): cosines, then sines
 
-    std::vector<void *>                     memory;  // one allocation for what is shared, then one a set
-    std::vector<std::vector<layer_weights>> sets;    // by set, by layer
+    std::vector<void *>                     memory; // one allocation for what is shared, then one a set
+    std::vector<std::vector<layer_weights>> sets;   // by set, by layer
     std::vector<cudaStream_t>               lanes;
-    float *                                 factors       = nullptr;  // scratch of nv_set_merge
+    float *                                 factors       = nullptr; // scratch of nv_set_merge
     size_t                                  factors_bytes = 0;
 
     ~nv_model();

@@ -11,10 +11,10 @@ namespace nv {
 // (blocks, KV, 16, D).
 template <int D> __device__ __forceinline__ int64_t place(const nv_row & row, const int32_t * table, int h, int kv) {
     const bool shared = row.pos < row.prefix;
-    const int  first  = (row.prefix + NV_BLOCK - 1) / NV_BLOCK;  // block of position prefix
+    const int  first  = (row.prefix + NV_BLOCK - 1) / NV_BLOCK; // block of position prefix
     const int  at     = shared ? row.pos : row.pos - row.prefix;
     const int  entry  = (shared ? 0 : first) + at / NV_BLOCK;
-    return (((int64_t) table[entry] * kv + h) * NV_BLOCK + at % NV_BLOCK) * D;
+    return (((int64_t)table[entry] * kv + h) * NV_BLOCK + at % NV_BLOCK) * D;
 }
 
 // turned rotates the pair (x, y) = (i, i + D/2), as NeoX does, with its biases added.
@@ -37,4 +37,4 @@ __device__ __forceinline__ void store_head(T * dst, const T * src, const float *
     }
 }
 
-}  // namespace nv
+} // namespace nv

@@ -17,17 +17,17 @@
 
 namespace {
 
-constexpr int      kThreads  = PP_SAMPLE_THREADS;
-constexpr int      kWarps    = kThreads / 32;
-constexpr int      kMaxPeers = PP_SAMPLE_CLUSTER;
-constexpr int      kMinBlocks = kThreads <= 512 ? 2 : 1;  // an SM has
+constexpr int kThreads   = PP_SAMPLE_THREADS;
+constexpr int kWarps     = kThreads / 32;
+constexpr int kMaxPeers  = PP_SAMPLE_CLUSTER;
+constexpr int kMinBlocks = kThreads <= 512 ? 2 : 1; // an SM has
 #if defined(PP_EMULATE) || __CUDA_ARCH__ >= 900
-constexpr int kPeers = kMaxPeers;  // blocks of a cluster
+constexpr int kPeers = kMaxPeers; // blocks of a cluster
 #else
 constexpr int kPeers = 1;
 #endif
 constexpr int      kPartBits = 10;  // narrow divides a range of logits in 1024 parts at most
-constexpr int      kList     = 128;  // tokens that a warp lists
+constexpr int      kList     = 128; // tokens that a warp lists
 constexpr int      kChunk    = 64;  // bins, whose sum is published too
 constexpr unsigned kAll      = 0xffffffffu;
 static_assert(kThreads % 32 == 0 && kWarps >= 2 && kWarps <= 32 && kMaxPeers <= 32, "a warp sums up warps and peers");
@@ -35,53 +35,53 @@ static_assert(kBuckets <= 32 * kChunk && (1 << kPartBits) <= 32 * kChunk, "a lan
 
 // share is a piece of the row and what of it is in the nucleus.
 struct share {
-    u64      mass;  // of the tokens above the cut
-    unsigned size;  // their number
-    unsigned ties;  // tokens with the logit of the cut
+    u64      mass; // of the tokens above the cut
+    unsigned size; // their number
+    unsigned ties; // tokens with the logit of the cut
 };
 
 // bins are sums of masses, in halves, and those of each chunk of bins.
 struct bins {
     alignas(8) unsigned low[1 << kPartBits];
     alignas(8) unsigned high[1 << kPartBits];
-    u64      chunks[32];
+    u64 chunks[32];
 };
 
 // place is where a running mass reaches a goal.
 struct place {
-    unsigned bin;  // kAll: it does not
+    unsigned bin; // kAll: it does not
     u64      above, mass;
 };
 
 // state is a block's shared memory but for the logits and the marks. Peers read what
 // is published before a cluster_sync until they arrive at the next one.
 struct state {
-    alignas(8) unsigned sketch[kBuckets + 1 + 32];  // see sketch; the last ones take what has no mass
-    u64      sketch_chunks[32];
-    bins     parts[2];  // turns of narrow take them alternately
-    powers   exp2;
-    share    warps[kWarps];
-    u64      warp_totals[kWarps];
-    unsigned listed[kWarps];  // marked tokens of the warp's piece
-    unsigned short lists[kWarps][kList];  // and which they are, if they fit
-    u64      total, above;  // masses of this block: all of it, and above the bracket
-    share    mine;
-    place    found;         // broadcast of warp 0
-    u64      row_total, need;
-    float    lo, hi;        // the bracket
-    unsigned top, bad, first;
+    alignas(8) unsigned sketch[kBuckets + 1 + 32]; // see sketch; the last ones take what has no mass
+    u64            sketch_chunks[32];
+    bins           parts[2]; // turns of narrow take them alternately
+    powers         exp2;
+    share          warps[kWarps];
+    u64            warp_totals[kWarps];
+    unsigned       listed[kWarps];       // marked tokens of the warp's piece
+    unsigned short lists[kWarps][kList]; // and which they are, if they fit
+    u64            total, above;         // masses of this block: all of it, and above the bracket
+    share          mine;
+    place          found; // broadcast of warp 0
+    u64            row_total, need;
+    float          lo, hi; // the bracket
+    unsigned       top, bad, first;
 };
 
 // row is what every thread knows of its row. A block's part of it is divided in quads
 // of four tokens; a warp has 32·steps of them in a row, and a lane every 32nd of those.
 struct row {
-    const float * x;      // this block's part
-    int           n;      // its length
-    int           base;   // id of its first token
-    int           part;   // the longest part's length
-    int           span;   // quads per lane at most
-    int           steps;  // the warp's
-    int           quad;   // the lane's first
+    const float * x;     // this block's part
+    int           n;     // its length
+    int           base;  // id of its first token
+    int           part;  // the longest part's length
+    int           span;  // quads per lane at most
+    int           steps; // the warp's
+    int           quad;  // the lane's first
     unsigned      rank;
     scale         s;
 };
@@ -111,7 +111,7 @@ template <typename T> __device__ inline T warp_scan(T v) {
 }
 
 __device__ inline void clear(bins & b) {
-    for (int i = (int) threadIdx.x; i < 1 << kPartBits; i += kThreads) {
+    for (int i = (int)threadIdx.x; i < 1 << kPartBits; i += kThreads) {
         b.low[i] = b.high[i] = 0;
     }
 }
@@ -119,9 +119,9 @@ __device__ inline void clear(bins & b) {
 // add_bin adds a 64-bit mass with the 32-bit atomics that the hardware has; the one
 // for 64 bits is a loop that retries as long as others are faster.
 __device__ inline void add_bin(bins & b, unsigned bin, u64 m) {
-    const unsigned low  = (unsigned) m;
+    const unsigned low  = (unsigned)m;
     const unsigned old  = atomicAdd(&b.low[bin], low);
-    const unsigned high = (unsigned) (m >> 32) + (old + low < old);
+    const unsigned high = (unsigned)(m >> 32) + (old + low < old);
     if (high != 0) {
         atomicAdd(&b.high[bin], high);
     }
@@ -133,13 +133,13 @@ __device__ inline void add(bins & b, unsigned bin, u64 m, bool in) {
     constexpr int  kCrowd = 6;
     const unsigned set    = __ballot_sync(kAll, in);
     if (__popc(set) >= kCrowd) {
-        const int      leader = __ffs((int) set) - 1;
+        const int      leader = __ffs((int)set) - 1;
         const unsigned common = __shfl_sync(kAll, bin, leader);
         const bool     same   = in && bin == common;
         if (__popc(__ballot_sync(kAll, same)) >= kCrowd) {
-            const u64 part  = same ? m : 0;  // below 2^45: two parts of 23 bits, 32 of which fit
-            const u64 total = __reduce_add_sync(kAll, (unsigned) part & 0x7fffffu) +
-                              ((u64) __reduce_add_sync(kAll, (unsigned) (part >> 23)) << 23);
+            const u64 part  = same ? m : 0; // below 2^45: two parts of 23 bits, 32 of which fit
+            const u64 total = __reduce_add_sync(kAll, (unsigned)part & 0x7fffffu) +
+                              ((u64)__reduce_add_sync(kAll, (unsigned)(part >> 23)) << 23);
             if (lane_id() == leader) {
                 add_bin(b, common, total);
             }
@@ -161,7 +161,7 @@ struct two {
 };
 
 __device__ inline two sum_pair(const unsigned * p, int peers) {
-    two sum = {0, 0};
+    two sum = { 0, 0 };
 #pragma unroll
     for (int i = 0; i < peers; i++) {
         const pair v = *reinterpret_cast<const pair *>(peers == 1 ? p : peer(p, i));
@@ -186,7 +186,7 @@ __device__ inline u64 merged(const u64 * chunks, int n) {
 // parts_mass is the mass in the bins i and i+1 over all peers, or in this block.
 template <int kOf> __device__ inline two parts_mass(const bins & b, int i) {
     const two low = sum_pair(b.low + i, kOf), high = sum_pair(b.high + i, kOf);
-    return two{low.a + (high.a << 32), low.b + (high.b << 32)};
+    return two{ low.a + (high.a << 32), low.b + (high.b << 32) };
 }
 
 // sum_chunks sums n bins by chunk, for peers to read; value(i) is what the block has in
@@ -208,21 +208,21 @@ template <typename Value> __device__ place seek(u64 chunk, u64 above, u64 need, 
     const u64      sum = warp_scan(chunk);
     const unsigned hit = __ballot_sync(kAll, above + sum >= need);
     if (hit == 0 || above >= need) {
-        return place{kAll, 0, 0};
+        return place{ kAll, 0, 0 };
     }
-    const int first = __ffs((int) hit) - 1;
+    const int first = __ffs((int)hit) - 1;
     above += __shfl_sync(kAll, sum - chunk, first);
     const int      i    = first * kChunk + 2 * lane_id();
     const two      m    = value(i);
     const u64      upto = above + warp_scan(m.a + m.b);
     const unsigned end  = __ballot_sync(kAll, upto >= need);
-    if (lane_id() != (end != 0 ? __ffs((int) end) - 1 : 31)) {  // a sketch's chunks may differ a little from its bins
-        return place{kAll, 0, 0};
+    if (lane_id() != (end != 0 ? __ffs((int)end) - 1 : 31)) { // a sketch's chunks may differ a little from its bins
+        return place{ kAll, 0, 0 };
     }
     const u64 middle = upto - m.b;
-    return middle >= need ? place{(unsigned) i, middle - m.a, m.a} : place{(unsigned) i + 1, middle, m.b};
+    return middle >= need ? place{ (unsigned)i, middle - m.a, m.a } : place{ (unsigned)i + 1, middle, m.b };
 }
 
-}  // namespace
+} // namespace
 
 #endif

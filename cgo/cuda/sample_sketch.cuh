@@ -19,7 +19,7 @@ template <bool kStays> __device__ inline float4 quad(const row & r, int q) {
 // A token counts in its bucket as unit·2^(rest/32), the power to first order, so that
 // a bucket's sum times the mass in its middle is its mass to 2^-14 or better.
 __device__ inline float sketch_unit(const row & r) {
-    return exp2f((float) min(20, __clz(r.part) - 1));  // below 2^32 for a whole part
+    return exp2f((float)min(20, __clz(r.part) - 1)); // below 2^32 for a whole part
 }
 
 __device__ inline void sketch_token(state & st, float top, float rate, float unit, float v) {
@@ -27,27 +27,27 @@ __device__ inline void sketch_token(state & st, float top, float rate, float uni
     const float    t      = far * rate + 0x1.8p23f;
     const float    rest   = (t - 0x1.8p23f) - far * rate;
     const float    w      = rest * (unit * 0x1.62e43p-6f) + (unit + 0x1p23f);
-    const unsigned bucket = min(__float_as_uint(t) - 0x4b400000u, (unsigned) (kBuckets + 1 + lane_id()));
+    const unsigned bucket = min(__float_as_uint(t) - 0x4b400000u, (unsigned)(kBuckets + 1 + lane_id()));
     atomicAdd(&st.sketch[bucket], __float_as_uint(w) - 0x4b000000u);
 }
 
 // sketch_mass is the mass in the buckets i and i+1 over all peers, or in this block.
 template <int kOf> __device__ inline two sketch_mass(const state & st, int i, double one) {
     if (i >= kBuckets) {
-        return two{0, 0};
+        return two{ 0, 0 };
     }
     const two v = sum_pair(st.sketch + i, kOf);
-    return two{__double2ull_rz((double) v.a * (power(st.exp2, (unsigned) i) * one)),
-               i + 1 < kBuckets ? __double2ull_rz((double) v.b * (power(st.exp2, (unsigned) i + 1) * one)) : 0};
+    return two{ __double2ull_rz((double)v.a * (power(st.exp2, (unsigned)i) * one)),
+                i + 1 < kBuckets ? __double2ull_rz((double)v.b * (power(st.exp2, (unsigned)i + 1) * one)) : 0 };
 }
 
 // sketch guesses the bracket in which the nucleus ends: st.lo to st.hi. Nothing depends
 // on it but the time, for weigh notices a bad one.
 template <bool kStays> __device__ void sketch(state & st, const row & r, float top_p) {
-    const float top  = (float) r.s.top;
-    const float rate = (float) r.s.rate;
+    const float top  = (float)r.s.top;
+    const float rate = (float)r.s.rate;
     const float unit = sketch_unit(r);
-    if (threadIdx.x == 0) {  // in case that the sketch shows nothing
+    if (threadIdx.x == 0) { // in case that the sketch shows nothing
         st.lo = -FLT_MAX;
         st.hi = top;
     }
@@ -60,10 +60,10 @@ template <bool kStays> __device__ void sketch(state & st, const row & r, float t
         sketch_token(st, top, rate, unit, v.w);
     }
     __syncthreads();
-    const double one = 1 / (double) unit;
+    const double one = 1 / (double)unit;
     sum_chunks(st.sketch_chunks, kBuckets, [&](int i) { return sketch_mass<1>(st, i, one); });
     cluster_sync();
-    if (warp_id() < 2) {  // the first finds the upper end of the bracket, the second the lower
+    if (warp_id() < 2) { // the first finds the upper end of the bracket, the second the lower
         const bool   upper = warp_id() == 0;
         const u64    chunk = merged(st.sketch_chunks, kBuckets);
         const u64    total = warp_sum(chunk);
@@ -73,7 +73,7 @@ template <bool kStays> __device__ void sketch(state & st, const row & r, float t
                                   [&](int i) { return sketch_mass<kPeers>(st, i, one); });
         const double slack = 0.5 + 0x1p-6;
         const double depth = upper ? p.bin - slack : p.bin + slack;
-        const float  end   = depth < 0 ? top : fmaxf(-FLT_MAX, (float) (r.s.top - depth / r.s.rate));
+        const float  end   = depth < 0 ? top : fmaxf(-FLT_MAX, (float)(r.s.top - depth / r.s.rate));
         if (p.bin != kAll) {
             (upper ? st.hi : st.lo) = end;
         }
@@ -81,6 +81,6 @@ template <bool kStays> __device__ void sketch(state & st, const row & r, float t
     __syncthreads();
 }
 
-}  // namespace
+} // namespace
 
 #endif

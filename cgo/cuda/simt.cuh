@@ -42,7 +42,7 @@ template <typename T> __device__ inline T * peer(T * p, unsigned rank) {
 template <typename... Params, typename... Args>
 cudaError_t launch(void (*kernel)(Params...), unsigned grid, unsigned cluster, unsigned threads, size_t shared,
                    cudaStream_t stream, Args... args) {
-    cudaError_t err = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int) shared);
+    cudaError_t err = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
     if (err != cudaSuccess) {
         return err;
     }

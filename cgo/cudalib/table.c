@@ -18,10 +18,10 @@ pp_table * pp_table_open(const char * path, const char ** missing, char ** error
         return NULL;
     }
     t->handle = handle;
-#define PP_LOAD(name)                                      \
-    if (!*missing) {                                       \
-        *(void **) (&t->name) = dlsym(handle, #name);      \
-        *missing              = t->name ? NULL : #name;    \
+#define PP_LOAD(name)                                                                                                  \
+    if (!*missing) {                                                                                                   \
+        *(void **)(&t->name) = dlsym(handle, #name);                                                                   \
+        *missing             = t->name ? NULL : #name;                                                                 \
     }
     PP_FUNCTIONS(PP_LOAD)
 #undef PP_LOAD
@@ -33,6 +33,4 @@ pp_table * pp_table_open(const char * path, const char ** missing, char ** error
     return t;
 }
 
-int pp_preload(const char * name) {
-    return dlopen(name, RTLD_LAZY | RTLD_GLOBAL) ? 0 : 1;
-}
+int pp_preload(const char * name) { return dlopen(name, RTLD_LAZY | RTLD_GLOBAL) ? 0 : 1; }

@@ -25,42 +25,26 @@ void need(bool ok, const char * what) {
     }
 }
 
-float uniform(float lo, float hi) {
-    return std::uniform_real_distribution<float>(lo, hi)(rng);
-}
+float uniform(float lo, float hi) { return std::uniform_real_distribution<float>(lo, hi)(rng); }
 
-int below(int n) {
-    return (int) (rng() % (uint64_t) n);
-}
+int below(int n) { return (int)(rng() % (uint64_t)n); }
 
 template <typename T> T convert(float x);
 
-template <> float convert(float x) {
-    return x;
-}
+template <> float convert(float x) { return x; }
 
-template <> __half convert(float x) {
-    return __float2half_rn(x);
-}
+template <> __half convert(float x) { return __float2half_rn(x); }
 
-template <> __nv_bfloat16 convert(float x) {
-    return __float2bfloat16_rn(x);
-}
+template <> __nv_bfloat16 convert(float x) { return __float2bfloat16_rn(x); }
 
-double value(float x) {
-    return x;
-}
+double value(float x) { return x; }
 
-double value(__half x) {
-    return __half2float(x);
-}
+double value(__half x) { return __half2float(x); }
 
-double value(__nv_bfloat16 x) {
-    return __bfloat162float(x);
-}
+double value(__nv_bfloat16 x) { return __bfloat162float(x); }
 
-template <typename T> constexpr double unit = 0x1p-24;
-template <> constexpr double           unit<__half> = 0x1p-11;
+template <typename T> constexpr double unit                = 0x1p-24;
+template <> constexpr double           unit<__half>        = 0x1p-11;
 template <> constexpr double           unit<__nv_bfloat16> = 0x1p-8;
 
 // buffer is an array on both sides.
@@ -68,16 +52,22 @@ template <typename T> struct buffer {
     std::vector<T> host;
     T *            device = nullptr;
 
-    explicit buffer(size_t n) : host(n) { need(cudaMalloc(&device, std::max<size_t>(n, 1) * sizeof(T)) == cudaSuccess, "cudaMalloc"); }
+    explicit buffer(size_t n) : host(n) {
+        need(cudaMalloc(&device, std::max<size_t>(n, 1) * sizeof(T)) == cudaSuccess, "cudaMalloc");
+    }
     buffer(const buffer &) = delete;
     ~buffer() { cudaFree(device); }
 
-    void up() { need(cudaMemcpy(device, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess, "copy in"); }
+    void up() {
+        need(cudaMemcpy(device, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess,
+             "copy in");
+    }
     void down() {
         need(cudaDeviceSynchronize() == cudaSuccess, "kernel");
-        need(cudaMemcpy(host.data(), device, host.size() * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess, "copy out");
+        need(cudaMemcpy(host.data(), device, host.size() * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess,
+             "copy out");
     }
-    void poison() { need(cudaMemset(device, 0xff, host.size() * sizeof(T)) == cudaSuccess, "memset"); }  // NaN
+    void poison() { need(cudaMemset(device, 0xff, host.size() * sizeof(T)) == cudaSuccess, "memset"); } // NaN
     void fill(float lo, float hi) {
         for (auto & x : host) {
             x = convert<T>(uniform(lo, hi));
@@ -87,7 +77,8 @@ template <typename T> struct buffer {
 };
 
 // compare reports the largest error in units of scale x bound.
-template <typename T> void compare(const char * name, const std::vector<T> & got, const std::vector<double> & want, double bound) {
+template <typename T>
+void compare(const char * name, const std::vector<T> & got, const std::vector<double> & want, double bound) {
     double worst = 0, scale = 0;
     for (double w : want) {
         scale = std::max(scale, std::fabs(w));
@@ -113,8 +104,8 @@ const char * label(const char * kernel, const char * type, int a, int b, int c) 
 }
 
 template <typename T> void test_rows(const char * type, int b, int e) {
-    buffer<T>         table(64 * (size_t) e), normed((size_t) b * e);
-    buffer<float>     x((size_t) b * e), w(e);
+    buffer<T>         table(64 * (size_t)e), normed((size_t)b * e);
+    buffer<float>     x((size_t)b * e), w(e);
     buffer<nv_row>    rows(b);
     buffer<pp_choice> chosen(b);
     buffer<int32_t>   index(b);
@@ -129,12 +120,12 @@ template <typename T> void test_rows(const char * type, int b, int e) {
     x.poison();
     need(nv::embed(x.device, table.device, rows.device, chosen.device, b, e, 0) == 0, "embed");
     x.down();
-    std::vector<double> want((size_t) b * e);
+    std::vector<double> want((size_t)b * e);
     for (int i = 0; i < b; i++) {
         const nv_row r = rows.host[i];
         const int    t = r.pos < 0 ? 0 : r.token < 0 ? chosen.host[-r.token - 1].token : r.token;
         for (int j = 0; j < e; j++) {
-            want[(size_t) i * e + j] = value(table.host[(size_t) t * e + j]);
+            want[(size_t)i * e + j] = value(table.host[(size_t)t * e + j]);
         }
     }
     compare(label("embed", type, b, e, 0), x.host, want, 0);
@@ -143,9 +134,9 @@ template <typename T> void test_rows(const char * type, int b, int e) {
     const auto norm = [&](int row, int j) {
         double sum = 0;
         for (int k = 0; k < e; k++) {
-            sum += (double) x.host[(size_t) row * e + k] * x.host[(size_t) row * e + k];
+            sum += (double)x.host[(size_t)row * e + k] * x.host[(size_t)row * e + k];
         }
-        return x.host[(size_t) row * e + j] / std::sqrt(sum / e + 1e-6) * w.host[j];
+        return x.host[(size_t)row * e + j] / std::sqrt(sum / e + 1e-6) * w.host[j];
     };
     normed.poison();
     need(nv::rms_norm(normed.device, x.device, w.device, 1e-6f, b, e, 0) == 0, "rms_norm");
@@ -153,7 +144,7 @@ template <typename T> void test_rows(const char * type, int b, int e) {
     std::vector<double> scale(b);
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < e; j++) {
-            want[(size_t) i * e + j] = j < 40 || j > e - 40 ? norm(i, j) : value(normed.host[(size_t) i * e + j]);
+            want[(size_t)i * e + j] = j < 40 || j > e - 40 ? norm(i, j) : value(normed.host[(size_t)i * e + j]);
         }
     }
     compare(label("rms_norm", type, b, e, 0), normed.host, want, 1.1 * unit<T>);
@@ -162,28 +153,29 @@ template <typename T> void test_rows(const char * type, int b, int e) {
     normed.down();
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < e; j++) {
-            want[(size_t) i * e + j] = j < 9 ? norm(i < b / 2 ? index.host[i] : 0, j) : value(normed.host[(size_t) i * e + j]);
+            want[(size_t)i * e + j] =
+                j < 9 ? norm(i < b / 2 ? index.host[i] : 0, j) : value(normed.host[(size_t)i * e + j]);
         }
     }
     compare(label("gather_norm", type, b, e, 0), normed.host, want, 1.1 * unit<T>);
-    buffer<float> picked((size_t) b * e);
+    buffer<float> picked((size_t)b * e);
     picked.poison();
     need(nv::gather(picked.device, x.device, index.device, b, e, 0) == 0, "gather");
     picked.down();
     for (size_t i = 0; i < want.size(); i++) {
-        want[i] = x.host[(size_t) index.host[i / e] * e + i % e];
+        want[i] = x.host[(size_t)index.host[i / e] * e + i % e];
     }
     compare(label("gather", type, b, e, 0), picked.host, want, 0);
 
-    buffer<T> both((size_t) b * 2 * e), out((size_t) b * e);
+    buffer<T> both((size_t)b * 2 * e), out((size_t)b * e);
     both.fill(-6, 6);
     out.poison();
     need(nv::silu_mul(out.device, both.device, b, e, 0) == 0, "silu_mul");
     out.down();
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < e; j++) {
-            const double g = value(both.host[(size_t) i * 2 * e + j]);
-            want[(size_t) i * e + j] = g / (1 + std::exp(-g)) * value(both.host[(size_t) i * 2 * e + e + j]);
+            const double g          = value(both.host[(size_t)i * 2 * e + j]);
+            want[(size_t)i * e + j] = g / (1 + std::exp(-g)) * value(both.host[(size_t)i * 2 * e + e + j]);
         }
     }
     compare(label("silu_mul", type, b, e, 0), out.host, want, 1.2 * unit<T>);
@@ -193,13 +185,16 @@ template <typename T> void test_rows(const char * type, int b, int e) {
 int where(const std::vector<int32_t> & tables, int table, int row, int prefix, int pos) {
     const int first = (prefix + NV_BLOCK - 1) / NV_BLOCK;
     const int entry = pos < prefix ? pos / NV_BLOCK : first + (pos - prefix) / NV_BLOCK;
-    return tables[(size_t) row * table + entry] * NV_BLOCK + (pos < prefix ? pos : pos - prefix) % NV_BLOCK;
+    return tables[(size_t)row * table + entry] * NV_BLOCK + (pos < prefix ? pos : pos - prefix) % NV_BLOCK;
 }
 
 // test_attention stores and attends: sequences that share prefixes or not, single rows
 // or tiles, idle rows, free places of the cache full of NaN.
-template <typename T> void test_attention(const char * type, int heads, int kv, int d, int longest, bool tiled, int sequences = 9) {
-    const nv_shape shape = { 1, heads * d, 8, heads, kv, d, 8, sizeof(T) == 2 && unit<T> == 0x1p-8 ? NV_BF16 : NV_F16, longest, 1e-6f, 1e4f };
+template <typename T>
+void test_attention(const char * type, int heads, int kv, int d, int longest, bool tiled, int sequences = 9) {
+    const nv_shape shape = { 1,       heads * d, 8,   heads,
+                             kv,      d,         8,   sizeof(T) == 2 && unit<T> == 0x1p-8 ? NV_BF16 : NV_F16,
+                             longest, 1e-6f,     1e4f };
     const int      group = heads / kv, per_tile = tiled ? nv_tile_rows(&shape) : 1;
     const int      table = 2 * (longest / NV_BLOCK + 2), blocks = sequences * table + 1;
     struct seq {
@@ -219,12 +214,12 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
         s.prefix = i % 3 == 0 ? 1 << 30 : below(s.end + 1);
         s.n      = tiled ? 1 + below(std::min(s.end, 3 * per_tile)) : 1;
         if (tiled && s.prefix < s.end) {
-            s.n = std::min(s.n, s.end - s.prefix);  // a pass has rows of one part
+            s.n = std::min(s.n, s.end - s.prefix); // a pass has rows of one part
         }
-        s.first_row = (int) rows.size();
+        s.first_row = (int)rows.size();
         for (int k = 0; k < s.n; k++) {
             if (k % per_tile == 0) {
-                tiles.push_back({ (int) rows.size(), std::min(per_tile, s.n - k) });
+                tiles.push_back({ (int)rows.size(), std::min(per_tile, s.n - k) });
             }
             rows.push_back({ 0, s.end - s.n + k, s.prefix, 0 });
         }
@@ -233,15 +228,15 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
     if (!tiled) {
         rows.push_back({ 0, -1, 0, 0 });
     }
-    const int       b = (int) rows.size();
+    const int       b     = (int)rows.size();
     const int       width = heads * d;
     buffer<nv_row>  drows(b);
-    buffer<int32_t> tables((size_t) b * table);
+    buffer<int32_t> tables((size_t)b * table);
     buffer<nv_tile> dtiles(tiles.size());
-    buffer<T>       qkv((size_t) b * (heads + 2 * kv) * d), q((size_t) b * width), out((size_t) b * width);
-    buffer<T>       k((size_t) blocks * kv * NV_BLOCK * d), v((size_t) blocks * kv * NV_BLOCK * d);
-    buffer<float>   bias((size_t) (heads + 2 * kv) * d), rotation((size_t) longest * d);
-    drows.host = rows;
+    buffer<T>       qkv((size_t)b * (heads + 2 * kv) * d), q((size_t)b * width), out((size_t)b * width);
+    buffer<T>       k((size_t)blocks * kv * NV_BLOCK * d), v((size_t)blocks * kv * NV_BLOCK * d);
+    buffer<float>   bias((size_t)(heads + 2 * kv) * d), rotation((size_t)longest * d);
+    drows.host  = rows;
     dtiles.host = tiles;
     for (size_t i = 0; i < tables.host.size(); i++) {
         tables.host[i] = 0;
@@ -249,15 +244,15 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
     for (int i = 0; i < sequences; i++) {
         for (int r = 0; r < seqs[i].n; r++) {
             for (int j = 0; j < table; j++) {
-                tables.host[(size_t) (seqs[i].first_row + r) * table + j] = order[i * table + j];
+                tables.host[(size_t)(seqs[i].first_row + r) * table + j] = order[i * table + j];
             }
         }
     }
     for (int p = 0; p < longest; p++) {
         for (int i = 0; i < d / 2; i++) {
-            const double a = p * std::pow(1e4, -2.0 * i / d);
-            rotation.host[(size_t) p * d + i] = (float) std::cos(a);
-            rotation.host[(size_t) p * d + d / 2 + i] = (float) std::sin(a);
+            const double a                           = p * std::pow(1e4, -2.0 * i / d);
+            rotation.host[(size_t)p * d + i]         = (float)std::cos(a);
+            rotation.host[(size_t)p * d + d / 2 + i] = (float)std::sin(a);
         }
     }
     drows.up(), dtiles.up(), tables.up(), rotation.up();
@@ -272,29 +267,32 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
             const int at = where(tables.host, table, s.first_row, s.prefix, p);
             for (int h = 0; h < kv; h++) {
                 for (int i = 0; i < d; i++) {
-                    const size_t x = (((size_t) (at / NV_BLOCK) * kv + h) * NV_BLOCK + at % NV_BLOCK) * d + i;
-                    k.host[x] = convert<T>(uniform(-2, 2));
-                    v.host[x] = convert<T>(uniform(-2, 2));
+                    const size_t x = (((size_t)(at / NV_BLOCK) * kv + h) * NV_BLOCK + at % NV_BLOCK) * d + i;
+                    k.host[x]      = convert<T>(uniform(-2, 2));
+                    v.host[x]      = convert<T>(uniform(-2, 2));
                 }
             }
         }
     }
     k.up(), v.up();
     const std::vector<T> before_k = k.host, before_v = v.host;
-    need(nv::rope_store(q.device, k.device, v.device, qkv.device, bias.device, rotation.device, drows.device, tables.device, table, shape, b, 0) == 0,
+    need(nv::rope_store(q.device, k.device, v.device, qkv.device, bias.device, rotation.device, drows.device,
+                        tables.device, table, shape, b, 0) == 0,
          "rope_store");
     if (tiled) {
-        need(nv::attend_prompts(out.device, q.device, k.device, v.device, drows.device, tables.device, table, dtiles.device,
-                                (int) tiles.size(), shape, 0) == 0,
+        need(nv::attend_prompts(out.device, q.device, k.device, v.device, drows.device, tables.device, table,
+                                dtiles.device, (int)tiles.size(), shape, 0) == 0,
              "attend_prompts");
         k.down(), v.down();
     } else {
-        k.down(), v.down();  // what rope_store made of it
+        k.down(), v.down(); // what rope_store made of it
         const std::vector<T> keys = k.host, values = v.host;
-        need(cudaMemcpy(k.device, before_k.data(), k.host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess, "copy in");
-        need(cudaMemcpy(v.device, before_v.data(), v.host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess, "copy in");
-        need(nv::attend_step(out.device, k.device, v.device, qkv.device, bias.device, rotation.device, drows.device, tables.device,
-                             table, b, shape, 0) == 0,
+        need(cudaMemcpy(k.device, before_k.data(), k.host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess,
+             "copy in");
+        need(cudaMemcpy(v.device, before_v.data(), v.host.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess,
+             "copy in");
+        need(nv::attend_step(out.device, k.device, v.device, qkv.device, bias.device, rotation.device, drows.device,
+                             tables.device, table, b, shape, 0) == 0,
              "attend_step");
         k.down(), v.down();
         same(label("attend_step stores what rope_store does", type, heads, kv, d),
@@ -303,23 +301,26 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
     }
     q.down(), out.down();
 
-    std::vector<double> want_q((size_t) b * width), want_kv, want((size_t) b * width, 0.0);
+    std::vector<double> want_q((size_t)b * width), want_kv, want((size_t)b * width, 0.0);
     std::vector<T>      got_kv;
     for (int r = 0; r < b; r++) {
         for (int h = 0; h < heads + 2 * kv; h++) {
             for (int i = 0; i < d; i++) {
-                const auto   in = [&](int j) { return value(qkv.host[((size_t) r * (heads + 2 * kv) + h) * d + j]) + bias.host[h * d + j]; };
-                const size_t at = (size_t) std::max(rows[r].pos, 0) * d + i % (d / 2);
+                const auto in = [&](int j) {
+                    return value(qkv.host[((size_t)r * (heads + 2 * kv) + h) * d + j]) + bias.host[h * d + j];
+                };
+                const size_t at = (size_t)std::max(rows[r].pos, 0) * d + i % (d / 2);
                 const double c = rotation.host[at], s = rotation.host[at + d / 2];
-                double       x = i < d / 2 ? in(i) * c - in(i + d / 2) * s : in(i) * c + in(i - d / 2) * s;
+                double       x = i < d / 2 ? in(i)*c - in(i + d / 2) * s : in(i)*c + in(i - d / 2) * s;
                 if (h >= heads + kv) {
                     x = in(i);
                 }
                 if (h < heads) {
-                    want_q[(size_t) r * width + h * d + i] = x;
+                    want_q[(size_t)r * width + h * d + i] = x;
                 } else if (rows[r].pos >= 0) {
                     const int    p = where(tables.host, table, r, rows[r].prefix, rows[r].pos);
-                    const size_t y = (((size_t) (p / NV_BLOCK) * kv + (h - heads) % kv) * NV_BLOCK + p % NV_BLOCK) * d + i;
+                    const size_t y =
+                        (((size_t)(p / NV_BLOCK) * kv + (h - heads) % kv) * NV_BLOCK + p % NV_BLOCK) * d + i;
                     want_kv.push_back(x);
                     got_kv.push_back(h < heads + kv ? k.host[y] : v.host[y]);
                 }
@@ -335,13 +336,13 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
             std::vector<double> s;
             double              top = -INFINITY, total = 0;
             for (int p = 0; p <= rows[r].pos; p++) {
-                const int    at = where(tables.host, table, r, rows[r].prefix, p);
-                const size_t x  = (((size_t) (at / NV_BLOCK) * kv + h / group) * NV_BLOCK + at % NV_BLOCK) * d;
+                const int    at  = where(tables.host, table, r, rows[r].prefix, p);
+                const size_t x   = (((size_t)(at / NV_BLOCK) * kv + h / group) * NV_BLOCK + at % NV_BLOCK) * d;
                 double       dot = 0;
                 for (int i = 0; i < d; i++) {
-                    dot += value(q.host[(size_t) r * width + h * d + i]) * value(k.host[x + i]);
+                    dot += value(q.host[(size_t)r * width + h * d + i]) * value(k.host[x + i]);
                 }
-                s.push_back(dot / std::sqrt((double) d));
+                s.push_back(dot / std::sqrt((double)d));
                 top = std::max(top, s.back());
             }
             for (double & x : s) {
@@ -349,29 +350,30 @@ template <typename T> void test_attention(const char * type, int heads, int kv, 
             }
             for (int p = 0; p <= rows[r].pos; p++) {
                 const int    at = where(tables.host, table, r, rows[r].prefix, p);
-                const size_t x  = (((size_t) (at / NV_BLOCK) * kv + h / group) * NV_BLOCK + at % NV_BLOCK) * d;
+                const size_t x  = (((size_t)(at / NV_BLOCK) * kv + h / group) * NV_BLOCK + at % NV_BLOCK) * d;
                 for (int i = 0; i < d; i++) {
-                    want[(size_t) r * width + h * d + i] += s[p] / total * value(v.host[x + i]);
+                    want[(size_t)r * width + h * d + i] += s[p] / total * value(v.host[x + i]);
                 }
             }
         }
     }
-    snprintf(name, sizeof name, "attend %s H %d KV %d D %d to %d%s", type, heads, kv, d, longest, tiled ? ", tiles" : "");
-    compare(name, out.host, want, 16 * unit<T>);  // each weight is rounded to T before it meets its value
+    snprintf(name, sizeof name, "attend %s H %d KV %d D %d to %d%s", type, heads, kv, d, longest,
+             tiled ? ", tiles" : "");
+    compare(name, out.host, want, 16 * unit<T>); // each weight is rounded to T before it meets its value
 }
 
 template <typename T> void test_merge(const char * type, int rows, int cols, int rank) {
-    buffer<T>     w((size_t) rows * cols);
-    buffer<float> a((size_t) rank * cols), b((size_t) rows * rank);
+    buffer<T>     w((size_t)rows * cols);
+    buffer<float> a((size_t)rank * cols), b((size_t)rows * rank);
     w.fill(-1, 1), a.fill(-1, 1), b.fill(-1, 1);
     std::vector<double> want(w.host.size());
     for (int r = 0; r < rows; r++) {
         for (int c = 0; c < cols; c++) {
             double s = 0;
             for (int k = 0; k < rank; k++) {
-                s += (double) b.host[(size_t) r * rank + k] * a.host[(size_t) k * cols + c];
+                s += (double)b.host[(size_t)r * rank + k] * a.host[(size_t)k * cols + c];
             }
-            want[(size_t) r * cols + c] = value(w.host[(size_t) r * cols + c]) + s;
+            want[(size_t)r * cols + c] = value(w.host[(size_t)r * cols + c]) + s;
         }
     }
     need(nv::merge(w.device, a.device, b.device, rows, cols, rank, 0) == 0, "merge");
@@ -382,8 +384,8 @@ template <typename T> void test_merge(const char * type, int rows, int cols, int
 // test_products checks the values, and that a row's bits do not depend on its place
 // nor on its neighbours.
 template <typename T> void test_products(const char * type, cudaDataType kind, int b, int n, int k) {
-    buffer<T>     x((size_t) b * k), w((size_t) n * k), half((size_t) b * n);
-    buffer<float> full((size_t) b * n);
+    buffer<T>     x((size_t)b * k), w((size_t)n * k), half((size_t)b * n);
+    buffer<float> full((size_t)b * n);
     buffer<char>  workspace(32 << 20);
     nv::products  p;
     need(p.open(kind, workspace.device, workspace.host.size()) == 0, "open products");
@@ -400,12 +402,12 @@ template <typename T> void test_products(const char * type, cudaDataType kind, i
         const int r = below(b), c = below(n);
         double    s = 0;
         for (int j = 0; j < k; j++) {
-            s += value(x.host[(size_t) r * k + j]) * value(w.host[(size_t) c * k + j]);
+            s += value(x.host[(size_t)r * k + j]) * value(w.host[(size_t)c * k + j]);
         }
         want.push_back(s);
-        wantf.push_back(s + before[(size_t) r * n + c]);
-        goth.push_back(half.host[(size_t) r * n + c]);
-        gotf.push_back(full.host[(size_t) r * n + c]);
+        wantf.push_back(s + before[(size_t)r * n + c]);
+        goth.push_back(half.host[(size_t)r * n + c]);
+        gotf.push_back(full.host[(size_t)r * n + c]);
     }
     compare(label("product", type, b, n, k), goth, want, 2 * unit<T>);
     compare(label("product float32", type, b, n, k), gotf, wantf, 1e-4);
@@ -416,7 +418,7 @@ template <typename T> void test_products(const char * type, cudaDataType kind, i
         for (int j = 0; j < k; j++) {
             const T y = r == to ? x.host[j] : convert<T>(uniform(-1, 1));
             if (r > 0) {
-                x.host[(size_t) r * k + j] = y;
+                x.host[(size_t)r * k + j] = y;
             }
         }
     }
@@ -428,7 +430,7 @@ template <typename T> void test_products(const char * type, cudaDataType kind, i
     half.down();
     bool equal = true;
     for (int c = 0; c < n; c++) {
-        equal = equal && value(half.host[(size_t) to * n + c]) == value(first[c]);
+        equal = equal && value(half.host[(size_t)to * n + c]) == value(first[c]);
     }
     same(label("product: a row's bits elsewhere", type, b, n, k), equal);
 }
@@ -446,7 +448,7 @@ template <typename T> void test_type(const char * type, cudaDataType kind) {
         test_attention<T>(type, 16, 1, 128, longest, true);
         test_attention<T>(type, 12, 1, 128, longest, false);
     }
-    for (int longest : { 1, 40, 200 }) {  // many rows, which two warps share
+    for (int longest : { 1, 40, 200 }) { // many rows, which two warps share
         test_attention<T>(type, 28, 4, 128, longest, false, 140);
         test_attention<T>(type, 2, 1, 64, longest, false, 300);
     }
@@ -458,12 +460,12 @@ template <typename T> void test_type(const char * type, cudaDataType kind) {
     test_products<T>(type, kind, 256, 3584, 3584);
 }
 
-}  // namespace
+} // namespace
 
 int main(int argc, char ** argv) {
     const uint64_t seed = argc > 1 ? strtoull(argv[1], nullptr, 10) : std::random_device{}();
     rng.seed(seed);
-    printf("seed %llu\n", (unsigned long long) seed);
+    printf("seed %llu\n", (unsigned long long)seed);
     test_type<__nv_bfloat16>("bf16", CUDA_R_16BF);
     test_type<__half>("f16", CUDA_R_16F);
     printf("%s: %d failures\n", failures ? "FAIL" : "PASS", failures);
