@@ -5,6 +5,7 @@
 
 #include "../cuda/native.h"
 
+// clang-format off
 #define NV_FUNCTIONS(X)                                                                                                \
     X(nv_error)                                                                                                        \
     X(nv_model_new)                                                                                                    \
@@ -13,6 +14,7 @@
             X(nv_decoder_free) X(nv_decoder_bytes) X(nv_decoder_use) X(nv_tile_rows) X(nv_step_buffers)                \
                 X(nv_decode_start) X(nv_decode_wait) X(nv_prompt_run) X(nv_profile_step) X(nv_time_steps)              \
                     X(nv_algorithms)
+// clang-format on
 
 typedef struct {
 #define NV_FIELD(name) __typeof__(name) * name;
