@@ -12,8 +12,8 @@ import (
 
 func TestCompareRaters(t *testing.T) {
 	var people []string
-	for i, c := range strings.Split("x x x x x y y y y z", " ") {
-		people = append(people, `{"id": "p`+string(rune('0'+i))+`", "source": "a", "category": "`+c+`", "prompt": "You are `+string(rune('0'+i))+`."}`)
+	for i, c := range "xxxxxyyyyz" {
+		people = append(people, `{"id": "p`+string(rune('0'+i))+`", "source": "a", "category": "`+string(c)+`", "prompt": "You are `+string(rune('0'+i))+`."}`)
 	}
 	taxonomy, err := experiment.ParseTaxonomy("t.json", []byte(`{"sources": [{"id": "a", "prompt": "You are a."}], "categories": ["x", "y", "z"], "bystanders": [`+strings.Join(people, ",")+`]}`))
 	if err != nil {

@@ -86,13 +86,6 @@ func (s *pages) fork(p *blockPool, src *pages) {
 	s.prefix, s.shared, s.length = src.prefix, src.shared, src.prefix
 }
 
-// cut drops the second part.
-func (s *pages) cut(p *blockPool) {
-	p.drop(s.blocks[s.shared:])
-	s.blocks = s.blocks[:s.shared]
-	s.length = s.prefix
-}
-
 // clear empties the sequence.
 func (s *pages) clear(p *blockPool) {
 	p.drop(s.blocks)

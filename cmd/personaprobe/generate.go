@@ -48,15 +48,17 @@ func newGenerateCommand() *cli.Command {
 		&cli.StringFlag{Name: "input", Aliases: []string{"i"}, Usage: "read requests from a JSONL `FILE`, - for standard input", Destination: &o.Input},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write completions to a JSONL `FILE`", Destination: &o.Output},
 		&cli.BoolFlag{Name: "json", Usage: "write JSONL to the terminal, too", Destination: &o.JSON},
-		&cli.IntFlag{Name: "slots", Usage: "completions computed together", Destination: &o.Slots},
-		&cli.IntFlag{Name: "context", Usage: "tokens of prompt and completion together", Destination: &o.Context},
+		&cli.IntFlag{Name: "slots", Usage: "completions computed together (default: by the machine)", Destination: &o.Slots},
+		&cli.IntFlag{Name: "context", Usage: "tokens of prompt and completion together (default: 1024, or the model's)", Destination: &o.Context},
 	)
 	return &cli.Command{
 		Name:      "generate",
 		Usage:     "sample completions of one prompt, or of a file of them",
 		ArgsUsage: " ",
-		Description: `One prompt:    personaprobe generate --system "You are a pirate." --user "Hi" --n 3
-Many prompts:  personaprobe generate --input prompts.jsonl --output completions.jsonl
+		Description: `One prompt:
+  personaprobe generate --system "You are a pirate." --user "Hi" --n 3
+Many prompts:
+  personaprobe generate --input prompts.jsonl --output completions.jsonl
 
 A line of input is {"id", "messages": [{"role", "content"}] or "prompt", "n", "seed",
 "adapter", "temperature", "top_p", "max_tokens", "stop", "logprobs"}; what is left out

@@ -58,7 +58,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
    1    something failed that has no code of its own
    2    wrong flags or arguments
    3    bad input: a file, plan, prompt, layer or model that cannot be used
-   4    the run or output directory is in use, belongs to another job, or is not writable
+   4    the run or output directory is in use, belongs to another job, or
+        cannot be written
    5    not enough memory or disk space
    130  interrupted; the same command goes on where it stopped`,
 		HideVersion:          true,

@@ -40,7 +40,7 @@ func newRunCommand() *cli.Command {
 		&cli.Float64Flag{Name: "top-p", Value: d.TopP, Usage: "mass of the nucleus"},
 		&cli.StringFlag{Name: "marker", Value: d.Marker, Usage: "substring to count, in upper or lower case"},
 		&cli.BoolFlag{Name: "full", Usage: "20 questions x 10 completions x 3 seeds, as the original study"},
-		&cli.IntFlag{Name: "slots", Usage: "completions computed together; on a CPU it changes no result", Destination: &o.Slots},
+		&cli.IntFlag{Name: "slots", Usage: "completions computed together; on a CPU it changes no result (default: by the machine)", Destination: &o.Slots},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only the summary", Destination: &o.Quiet},
 	)
 	return &cli.Command{

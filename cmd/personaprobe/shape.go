@@ -21,12 +21,12 @@ func shapeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "shape", Value: "qwen2.5-7b",
 			Usage: "`NAME` of a shape: " + strings.Join(models.ShapeNames(), ", ") + ", or custom with the sizes below"},
-		&cli.Int64Flag{Name: "hidden", Usage: "custom: width of a hidden state"},
-		&cli.Int64Flag{Name: "intermediate", Usage: "custom: width of the MLP"},
-		&cli.Int64Flag{Name: "layers", Usage: "custom: decoder layers"},
-		&cli.Int64Flag{Name: "heads", Usage: "custom: query heads"},
+		&cli.Int64Flag{Name: "hidden", Usage: "custom: width of a hidden state (no default)"},
+		&cli.Int64Flag{Name: "intermediate", Usage: "custom: width of the MLP (no default)"},
+		&cli.Int64Flag{Name: "layers", Usage: "custom: decoder layers (no default)"},
+		&cli.Int64Flag{Name: "heads", Usage: "custom: query heads (no default)"},
 		&cli.Int64Flag{Name: "kv-heads", Usage: "custom: key/value heads (default: as many as heads)"},
-		&cli.Int64Flag{Name: "vocab", Usage: "custom: rows of the embedding"},
+		&cli.Int64Flag{Name: "vocab", Usage: "custom: rows of the embedding (no default)"},
 		&cli.Int64Flag{Name: "context-length", Value: 32768, Usage: "custom: positions"},
 		&cli.BoolFlag{Name: "tied", Usage: "custom: the head is the embedding"},
 	}
