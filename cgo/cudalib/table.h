@@ -8,13 +8,13 @@
 #include "../cuda/sample.h"
 
 // clang-format off
-#define PP_FUNCTIONS(X)                                                                                                \
-    X(pp_abi)                                                                                                          \
-    X(pp_error_text)                                                                                                   \
-    X(pp_device_count) X(pp_device_info) X(pp_alloc) X(pp_free) X(pp_alloc_pinned) X(pp_free_pinned) X(pp_copy_in)     \
-        X(pp_copy_out) X(pp_copy_within) X(pp_stream_new) X(pp_stream_free) X(pp_stream_wait) X(pp_stream_follow)      \
-            X(pp_event_new) X(pp_event_free) X(pp_event_record) X(pp_event_elapsed) X(pp_sample_workspace)             \
-                X(pp_sample) X(pp_merge)
+#define PP_FUNCTIONS(X) \
+    X(pp_abi) X(pp_error_text) X(pp_device_count) X(pp_device_info) \
+    X(pp_alloc) X(pp_free) X(pp_alloc_pinned) X(pp_free_pinned) \
+    X(pp_copy_in) X(pp_copy_out) X(pp_copy_within) X(pp_stream_new) \
+    X(pp_stream_free) X(pp_stream_wait) X(pp_stream_follow) X(pp_event_new) \
+    X(pp_event_free) X(pp_event_record) X(pp_event_elapsed) X(pp_sample_workspace) \
+    X(pp_sample) X(pp_merge)
 // clang-format on
 
 typedef struct {

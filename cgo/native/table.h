@@ -6,14 +6,14 @@
 #include "../cuda/native.h"
 
 // clang-format off
-#define NV_FUNCTIONS(X)                                                                                                \
-    X(nv_error)                                                                                                        \
-    X(nv_model_new)                                                                                                    \
-    X(nv_model_free) X(nv_model_bytes) X(nv_set_bytes) X(nv_model_write) X(nv_model_flush) X(nv_model_read)            \
-        X(nv_pinned_new) X(nv_pinned_free) X(nv_set_new) X(nv_set_reset) X(nv_set_merge) X(nv_decoder_new)             \
-            X(nv_decoder_free) X(nv_decoder_bytes) X(nv_decoder_use) X(nv_tile_rows) X(nv_step_buffers)                \
-                X(nv_decode_start) X(nv_decode_wait) X(nv_prompt_run) X(nv_profile_step) X(nv_time_steps)              \
-                    X(nv_algorithms)
+#define NV_FUNCTIONS(X) \
+    X(nv_error) X(nv_model_new) X(nv_model_free) X(nv_model_bytes) \
+    X(nv_set_bytes) X(nv_model_write) X(nv_model_flush) X(nv_model_read) \
+    X(nv_pinned_new) X(nv_pinned_free) X(nv_set_new) X(nv_set_reset) \
+    X(nv_set_merge) X(nv_decoder_new) X(nv_decoder_free) X(nv_decoder_bytes) \
+    X(nv_decoder_use) X(nv_tile_rows) X(nv_step_buffers) X(nv_decode_start) \
+    X(nv_decode_wait) X(nv_prompt_run) X(nv_profile_step) X(nv_time_steps) \
+    X(nv_algorithms)
 // clang-format on
 
 typedef struct {
