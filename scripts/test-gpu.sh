@@ -6,7 +6,7 @@
 #   scripts/test-gpu.sh run       on the GPU host, in a copy of this tree with build/gpu:
 #                                 builds the plugins if nvcc is there, runs the tests
 #   scripts/test-gpu.sh sanitize  the kernels' tests under compute-sanitizer
-#   scripts/test-gpu.sh bench     times the kernels
+#   scripts/test-gpu.sh bench     times the kernels, and a model of the 7B shape end to end
 #
 # Without arguments: all but bench. ARCH chooses the GPU (default 90).
 set -eu
@@ -23,6 +23,8 @@ prepare() {
         go test -c -ldflags '-s -w' -o "$binary" "./$p"
         gzip -nf "$binary" # a third of the bytes to carry
     done
+    go build -trimpath -ldflags '-s -w' -o "$tests/personaprobe" ./cmd/personaprobe
+    gzip -nf "$tests/personaprobe"
     rm -rf "$tests/ggml"
     mkdir -p "$tests/ggml"
     cp -r "$(go list -m -f '{{.Dir}}' github.com/ollama/ollama)/ml/backend/ggml/ggml/." "$tests/ggml"
@@ -37,7 +39,7 @@ build() {
     ggml=
     [ -e build/cuda/libggml-cuda.so ] && [ ! -e build/cuda/ggml.built ] || ggml=$PWD/$tests/ggml
     cmake -S cgo/cuda -B build/cuda -G Ninja -DARCH="${ARCH:-90}" -DGGML_DIR="$ggml" >/dev/null
-    cmake --build build/cuda
+    cmake --build build/cuda --target all kernels_test
     [ -z "$ggml" ] || touch build/cuda/ggml.built
 }
 
@@ -68,6 +70,7 @@ run | all)
     [ "${1:-all}" = run ] || prepare
     build
     status=0
+    build/cuda/kernels_test || status=1
     for p in $packages; do
         PERSONAPROBE_GOLDEN=full each "$p" -test.v -test.timeout 8m -test.run "$(only "$p")" || status=1
     done
@@ -81,7 +84,21 @@ sanitize)
         tool="compute-sanitizer --tool $check --error-exitcode 9"
         each cgo/cudalib -test.v -test.short -test.run '(Sample|Merge).*/gpu'
     done
+    for check in memcheck initcheck; do
+        compute-sanitizer --tool $check --error-exitcode 9 build/cuda/kernels_test | tail -2
+    done
     ;;
-bench) each cgo/cudalib -test.run '^$' -test.bench . -test.benchtime 50x ;;
+bench)
+    each cgo/cudalib -test.run '^$' -test.bench . -test.benchtime 50x
+    gzip -dkf "$tests/personaprobe.gz"
+    chmod +x "$tests/personaprobe"
+    dir=$(mktemp -d)
+    trap 'rm -rf "$dir"' EXIT
+    export PERSONAPROBE_PLUGINS="$root/build/cuda" PERSONAPROBE_CACHE="$dir/cache"
+    "$tests/personaprobe" model synth --quiet --shape qwen2.5-7b "$dir/7b.gguf"
+    "$tests/personaprobe" lora synth --shape qwen2.5-7b "$dir/lora"
+    "$tests/personaprobe" bench --backend llama --model "$dir/7b.gguf" -a x="$dir/lora" --with x --slots 256 --length 480
+    "$tests/personaprobe" bench --backend native --model "$dir/7b.gguf" -a x="$dir/lora" --with x --rows 256,512
+    ;;
 *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
