@@ -1,7 +1,10 @@
-// Package llama is personaprobe's binding to llama.cpp: the only place with
-// import "C". It is thin: one C call per unit of work, buffers owned by the
-// caller, every failure a typed error, and no policy. Programs that want
-// completions use package engine instead.
+// Package llama is personaprobe's binding to llama.cpp. It is thin: one C call per
+// unit of work, buffers owned by the caller, every failure a typed error, and no
+// policy. Programs that want completions use package engine instead.
+//
+// Only this folder has import "C": beside llama.cpp, package cudalib loads our CUDA
+// kernels at run time, package native binds our own decode path among them, and
+// package plugins carries both inside a release build.
 //
 // Open a model with [OpenModel], make a [Context] from it, fill a [Batch] and
 // call [Context.Decode]; then read [Context.Logits], or the rows that the

@@ -7,7 +7,8 @@
 // Work is cut into steps. A [Stepper] computes one step: tokens and rows in,
 // sampled tokens out. The scheduler in this package decides what goes into a
 // step and knows nothing of llama.cpp; the stepper knows nothing of requests.
-// That border is where another implementation of the decode fits.
+// There are two: llama.cpp, on the CPU or a GPU, and on GPUs our own decoder for the
+// Qwen2 family (native*.go), which Options.Backend chooses.
 //
 // # Words
 //
