@@ -72,8 +72,14 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("%w: backend %q; it is %q, %q or empty", ErrOptions, o.Backend, BackendNative, BackendLlama)
 	case o.Backend == BackendNative && o.CPU:
 		return fmt.Errorf("%w: the native decoder needs the GPU", ErrOptions)
-	case o.Slots < 0, o.Context < 0, o.Threads < 0, o.Chunk < 0, o.Contexts < 0:
-		return fmt.Errorf("%w: negative size", ErrOptions)
+	}
+	for _, size := range []struct {
+		name  string
+		value int
+	}{{"slots", o.Slots}, {"contexts", o.Contexts}, {"context", o.Context}, {"threads", o.Threads}, {"chunk", o.Chunk}} {
+		if size.value < 0 {
+			return fmt.Errorf("%w: %s is %d, want 1 or more, or 0 for the default", ErrOptions, size.name, size.value)
+		}
 	}
 	return nil
 }

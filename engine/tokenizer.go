@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	llama "personaprobe/cgo"
+	"personaprobe/models"
 	"personaprobe/models/chat"
 )
 
@@ -35,7 +36,7 @@ func newTokenizer(m *llama.Model) (*Tokenizer, error) {
 	if text, ok := m.Meta("tokenizer.chat_template"); ok {
 		var err error
 		if t.template, err = chat.Parse(text); err != nil {
-			return nil, fmt.Errorf("tokenizer.chat_template: %w", err)
+			return nil, fmt.Errorf("tokenizer.chat_template: %w: %w", models.ErrUnsupported, err)
 		}
 	}
 	return t, nil

@@ -113,12 +113,14 @@ type treeReader struct {
 	data    []byte
 	offset  int // up to here lines are counted
 	line    int
+	raw     []byte // of the last token
 }
 
 func (t *treeReader) token() (json.Token, error) {
 	token, err := t.decoder.Token()
 	end := int(t.decoder.InputOffset())
-	t.line += bytes.Count(t.data[t.offset:end], []byte{'\n'})
+	t.raw = t.data[t.offset:end]
+	t.line += bytes.Count(t.raw, []byte{'\n'})
 	t.offset = end
 	return token, err
 }
@@ -130,6 +132,10 @@ func (t *treeReader) value(path string) (*jsonValue, error) {
 	}
 	t.lines[path] = t.line
 	v := &jsonValue{path: path, data: token}
+	if text, ok := token.(string); ok && strings.ContainsRune(text, utf8.RuneError) && !bytes.Contains(t.raw, []byte("\uFFFD")) &&
+		!bytes.Contains(bytes.ToLower(t.raw), []byte(`\ufffd`)) {
+		t.add(path, `half a surrogate pair, such as \ud83d alone, is no character`) // the decoder replaces it
+	}
 	switch token {
 	case json.Delim('['):
 		v.data, err = t.list(path)

@@ -38,7 +38,7 @@ var configFiles = []string{
 }
 
 // Resolve returns the path of a GGUF for what a user names: a GGUF file is
-// returned as it is, a Hugging Face checkpoint directory is converted into
+// checked (CheckGGUF) and returned as it is, a Hugging Face checkpoint directory is converted into
 // cacheDir (types kept) unless it already was. progress may be nil.
 //
 // The cache key covers the bytes of the small files and, for the weights, path,
@@ -52,7 +52,10 @@ func Resolve(ctx context.Context, path, cacheDir string, progress Progress) (str
 		return "", fmt.Errorf("find model: %w", err)
 	}
 	if !info.IsDir() {
-		return path, checkMagic(path)
+		if err := checkMagic(path); err != nil {
+			return "", err
+		}
+		return path, CheckGGUF(path)
 	}
 	if err := isCheckpoint(path); err != nil {
 		return "", err
@@ -94,8 +97,7 @@ func isCheckpoint(dir string) error {
 	return fmt.Errorf("%s has no config.json, so it is not a Hugging Face checkpoint: %w", dir, fs.ErrNotExist)
 }
 
-// checkMagic checks that a file claims to be GGUF; llama.cpp or gguf.Open will
-// check the rest.
+// checkMagic checks that a file claims to be GGUF, with a hint if it is something else.
 func checkMagic(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

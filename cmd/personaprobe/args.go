@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -35,7 +36,10 @@ func interspersed(app *cli.App, args []string) []string {
 					own, to = app.Flags, &global
 				}
 				n := 1
-				if takesValue(own, arg) && len(rest) > 1 {
+				if takesValue(own, arg) {
+					if len(rest) == 1 { // alone, or it would take an argument for its value
+						return done(append(taken, arg)...)
+					}
 					n = 2
 				}
 				*to = append(*to, rest[:n]...)
@@ -87,10 +91,18 @@ func takesValue(flags []cli.Flag, arg string) bool {
 	return f != nil && !isBool && !strings.Contains(arg, "=")
 }
 
-// reportUsage makes flag errors of all commands errors of usage.
+// reportUsage makes flag errors of all commands, and unknown subcommands, errors of usage.
 func reportUsage(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError(err) }
+		if len(c.Subcommands) > 0 && c.Action == nil {
+			c.Action = func(ctx *cli.Context) error {
+				if ctx.Args().Present() {
+					return usageError(fmt.Errorf("no command \"%s %s\"; see personaprobe help %s", c.Name, ctx.Args().First(), c.Name))
+				}
+				return cli.ShowSubcommandHelp(ctx)
+			}
+		}
 		reportUsage(c.Subcommands)
 	}
 }

@@ -19,6 +19,9 @@ func newDoctorCommand() *cli.Command {
 		Name:  "doctor",
 		Usage: "show devices and CPU features, and say what is missing and how to get it",
 		Action: func(c *cli.Context) error {
+			if _, err := arguments(c); err != nil {
+				return err
+			}
 			runDoctor(c.App.Writer)
 			return nil
 		},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/urfave/cli/v2"
+
 	"personaprobe/analysis"
 	llama "personaprobe/cgo"
 	"personaprobe/engine"
@@ -42,18 +44,22 @@ func usageError(err error) error { return usage{err} }
 // an error is of several kinds: a full disk while the run directory is written is
 // a matter of resources.
 func exitCode(err error) int {
+	if _, ok := errors.AsType[cli.ExitCoder](err); ok {
+		return exitUsage // help for a topic that there is not; nothing else makes one
+	}
 	for _, c := range []struct {
 		code  int
 		kinds []error
 	}{
-		{exitUsage, []error{errUsage}},
+		{exitUsage, []error{errUsage, engine.ErrOptions}},
 		{exitInterrupted, []error{experiment.ErrInterrupted, hidden.ErrInterrupted, context.Canceled}},
 		{exitResources, []error{llama.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged}},
 		{exitInput, []error{
-			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest, engine.ErrOptions,
+			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
 			experiment.ErrInput, analysis.ErrInput, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis,
 			fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+			syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
 		}},
 	} {
 		for _, kind := range c.kinds {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 
@@ -86,14 +87,20 @@ func newLoraMergeCommand() *cli.Command {
 		Usage:     "write a model with adapters added into its weights",
 		ArgsUsage: "OUT.gguf",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "model", Usage: "base model `FILE`", Required: true},
-			&cli.StringSliceFlag{Name: "adapter", Usage: "`PATH[=SCALE]` of an adapter; may be repeated", Required: true},
+			&cli.StringFlag{Name: "model", Usage: "base model `FILE`"},
+			&cli.StringSliceFlag{Name: "adapter", Usage: "`PATH[=SCALE]` of an adapter; may be repeated"},
 			quietFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			args, err := arguments(c, "OUT.gguf")
 			if err != nil {
 				return err
+			}
+			if c.String("model") == "" {
+				return usageError(missingArgumentError("--model FILE"))
+			}
+			if len(c.StringSlice("adapter")) == 0 {
+				return usageError(missingArgumentError("--adapter PATH"))
 			}
 			var adapters []lora.Adapter
 			for _, a := range c.StringSlice("adapter") {
@@ -119,8 +126,8 @@ func parseScaled(text string) (lora.Adapter, error) {
 		return lora.Adapter{Path: text}, nil
 	}
 	scale, err := strconv.ParseFloat(text[i+1:], 64)
-	if err != nil || scale == 0 || i == 0 {
-		return lora.Adapter{}, usageError(fmt.Errorf("--adapter %q: want PATH or PATH=SCALE, a scale other than 0", text))
+	if err != nil || scale == 0 || math.IsNaN(scale) || math.IsInf(scale, 0) || i == 0 {
+		return lora.Adapter{}, usageError(fmt.Errorf("--adapter %q: want PATH or PATH=SCALE, a finite scale other than 0", text))
 	}
 	return lora.Adapter{Path: text[:i], Scale: scale}, nil
 }
@@ -141,6 +148,9 @@ func newLoraSynthCommand() *cli.Command {
 			args, err := arguments(c, "OUT")
 			if err != nil {
 				return err
+			}
+			if c.Int64("rank") < 1 {
+				return usageError(fmt.Errorf("--rank is %d, want 1 or more", c.Int64("rank")))
 			}
 			shape, err := adapterShape(c)
 			if err != nil {

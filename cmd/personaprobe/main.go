@@ -88,9 +88,6 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Before:         func(c *cli.Context) error { return setupLog(c, stderr) },
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 		ExitErrHandler: func(*cli.Context, error) {}, // run decides
-		CommandNotFound: func(_ *cli.Context, name string) {
-			fmt.Fprintf(stderr, "personaprobe: no command %q; see personaprobe help\n", name)
-		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError(fmt.Errorf("no command %q; see personaprobe help", c.Args().First()))

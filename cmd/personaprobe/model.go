@@ -156,6 +156,10 @@ func newModelSynthCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			kind := models.WeightType(c.String("type"))
+			if err := kind.Validate(); err != nil {
+				return usageError(err)
+			}
 			shape, err := shapeOf(c)
 			if err != nil {
 				return err
@@ -165,7 +169,7 @@ func newModelSynthCommand() *cli.Command {
 			p := newProgress(c.App.ErrWriter, c.Bool("quiet"))
 			defer p.close()
 			return models.Synth(ctx, shape, args[0], models.SynthOptions{
-				Type: models.WeightType(c.String("type")), Seed: c.Uint64("seed"),
+				Type: kind, Seed: c.Uint64("seed"),
 				TokenizerDir: c.String("tokenizer"), Progress: p.bytes("writing"),
 			})
 		},

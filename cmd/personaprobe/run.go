@@ -133,6 +133,9 @@ func override[T any](c *cli.Context, name string, dst *T, get func(string) T) {
 }
 
 func runRun(ctx context.Context, stdout, stderr io.Writer, plan experiment.Plan, o RunOptions) (err error) {
+	if o.Out == "" {
+		return usageError(missingArgumentError("--out DIRECTORY"))
+	}
 	// Before the model is loaded, which can take a while.
 	if err := experiment.CheckDir(o.Out); err != nil {
 		return err

@@ -25,6 +25,7 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { t.Logf("%d bad inputs were tried", badCases.Load()) })
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -38,6 +39,9 @@ func TestScript(t *testing.T) {
 			"unpack":  func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(tiny.Unpack(ts.MkAbs(args[0]))) },
 			"same":    cmdSame,
 			"cut":     cmdCut,
+			"bad":     cmdBad,
+			"broken":  cmdBroken,
+			"repeat":  cmdRepeat,
 		},
 	})
 }

@@ -15,6 +15,9 @@ func newVersionCommand() *cli.Command {
 		Name:  "version",
 		Usage: "print the versions of the program and of what it is built from",
 		Action: func(c *cli.Context) error {
+			if _, err := arguments(c); err != nil {
+				return err
+			}
 			fmt.Fprintf(c.App.Writer, "personaprobe %s\nllama.cpp    %s (github.com/ollama/ollama %s)\n%s %s/%s\n",
 				version, llama.Revision, moduleVersion("github.com/ollama/ollama"),
 				runtime.Version(), runtime.GOOS, runtime.GOARCH)

@@ -28,10 +28,16 @@ type File struct {
 
 // Create opens a temporary file beside path. The caller must call Commit or
 // Abort; a deferred Abort after a successful Commit does nothing.
+//
+// A folder or device of that name is refused at once: hours of work could not take
+// the folder's place, and would take that of /dev/null.
 func Create(path string) (*File, error) {
 	dir, base := filepath.Split(path)
 	if base == "" || base == "." || base == ".." {
 		return nil, fmt.Errorf("create %q: not a file name", path)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("create %s: it is a folder or a device, not a file: %w", path, fs.ErrExist)
 	}
 	var random [8]byte
 	rand.Read(random[:]) // never fails since Go 1.24

@@ -1,8 +1,11 @@
 package atomicfile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -74,6 +77,23 @@ func TestCommitFails(t *testing.T) {
 		t.Error("a directory was replaced")
 	}
 	if names := list(t, dir); len(names) != 1 || names[0] != "x" {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
+// What is no file stays what it is; here a pipe, so that no device is at risk.
+func TestOtherThanFiles(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
+	for _, path := range []string{pipe, dir, filepath.Join(dir, "..", filepath.Base(dir))} {
+		if err := WriteFile(path, []byte("x")); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if names := list(t, dir); len(names) != 1 {
 		t.Errorf("left behind: %v", names)
 	}
 }
