@@ -82,6 +82,9 @@ func (e *Engine) prepare(r *Request) (*job, error) {
 	if r.Adapter != "" && !e.has(r.Adapter) {
 		return nil, fmt.Errorf("%w: unknown adapter %q", ErrRequest, r.Adapter)
 	}
+	if n := r.completions(); e.native != nil && n > nativeDraws {
+		return nil, fmt.Errorf("%w: %d completions of one prompt, at most %d on this backend; split the request", ErrRequest, n, nativeDraws)
+	}
 	prompt, err := e.prompt(r)
 	if err != nil {
 		return nil, err

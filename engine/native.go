@@ -167,12 +167,13 @@ const (
 	nativeChunk      = 256  // tokens of a prompt pass beside decode steps
 	nativeStateChunk = 1024 // tokens of a pass that reads hidden states
 	promptSlots      = 64   // prompts and completions that wait for a row
+	nativeDraws      = 4096 // first tokens that one prompt pass draws, and so completions of a request
 )
 
 // sizes of a decoder for so many rows of so many tokens.
 func (m *nativeModel) sizes(rows, tokens int) native.Sizes {
 	table := tableBlocks(tokens)
-	return native.Sizes{Rows: rows, Chunk: nativeChunk, Table: table, Blocks: (rows + promptSlots) * table, Draws: 4096}
+	return native.Sizes{Rows: rows, Chunk: nativeChunk, Table: table, Blocks: (rows + promptSlots) * table, Draws: nativeDraws}
 }
 
 // fitting is the largest number of rows, at most want, that fits the device's

@@ -98,6 +98,11 @@ func (n *nativeStepper) prompts(s *Step) error {
 	for i := range s.Chunks {
 		c := &s.Chunks[i]
 		seq := &n.slots[c.Slot]
+		if len(n.pass.p.Draws)+len(c.Draws) > nativeDraws {
+			if err := n.run(s); err != nil {
+				return err
+			}
+		}
 		for tokens := c.Tokens; len(tokens) > 0; {
 			k := n.pass.room(len(tokens))
 			if k == 0 {
@@ -111,9 +116,6 @@ func (n *nativeStepper) prompts(s *Step) error {
 			}
 			if tokens = tokens[k:]; len(tokens) > 0 {
 				continue
-			}
-			if len(c.Draws) > n.d.Sizes().Draws-len(n.pass.p.Draws) {
-				return fmt.Errorf("%w: %d completions of one prompt", ErrRequest, len(c.Draws))
 			}
 			if len(c.Draws) > 0 {
 				n.pass.logits()
