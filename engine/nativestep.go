@@ -94,7 +94,12 @@ func (n *nativeStepper) Finish(s *Step) error {
 }
 
 // prompts computes the chunks, as many tokens a pass as it has rows.
-func (n *nativeStepper) prompts(s *Step) error {
+func (n *nativeStepper) prompts(s *Step) (err error) {
+	defer func() {
+		if err != nil {
+			n.pass.reset() // the next call begins anew
+		}
+	}()
 	for i := range s.Chunks {
 		c := &s.Chunks[i]
 		seq := &n.slots[c.Slot]
