@@ -83,9 +83,15 @@ func TestChatInjection(t *testing.T) {
 // Greedy completions of base and adapters are the golden ones, up to where two
 // logits are nearly equal.
 func TestGreedyGolden(t *testing.T) {
-	e := open(t, nil)
 	const nearTie = 0.02 // see TestLogitsGolden in package llama for the logits' error
-	compared := 0
+	checkGreedy(t, open(t, nil), nearTie)
+}
+
+// checkGreedy compares greedy completions of base and adapters with the golden ones,
+// which may be left where the smallest margin of two logits is at most nearTie.
+func checkGreedy(t *testing.T, e *engine.Engine, nearTie float64) {
+	t.Helper()
+	compared, near := 0, 0
 	for _, set := range goldenSets(t) {
 		var requests []engine.Request
 		for i, g := range set.Greedy {
@@ -98,22 +104,70 @@ func TestGreedyGolden(t *testing.T) {
 		for _, c := range collect(t, e, requests...) {
 			i, _ := strconv.Atoi(c.ID)
 			g := set.Greedy[i]
-			want := int32s(g.IDs)
 			if c.Finish == engine.FinishStop {
 				c.Tokens = append(c.Tokens, 2047) // the golden ids include the end of turn
 			}
-			if slices.Equal(c.Tokens, want) {
+			switch {
+			case slices.Equal(c.Tokens, int32s(g.IDs)):
 				compared++
-				continue
-			}
-			if g.MinMargin > nearTie {
-				t.Errorf("%s, %s: got %v, want %v (smallest margin %.4f)", g.Model, g.Persona, c.Tokens, want, g.MinMargin)
+			case g.MinMargin > nearTie:
+				t.Errorf("%s, %s: got %v, want %v (smallest margin %.4f)", g.Model, g.Persona, c.Tokens, g.IDs, g.MinMargin)
+			default:
+				near++
 			}
 		}
 	}
+	t.Logf("%d completions agree, %d leave at a near tie", compared, near)
 	if compared < 10 {
 		t.Errorf("only %d completions agree", compared)
 	}
+}
+
+// checkLogits compares the logits of base and all adapters with the golden ones:
+// bound is the largest difference relative to their standard deviation.
+func checkLogits(t *testing.T, e *engine.Engine, bound float64) {
+	t.Helper()
+	for _, set := range goldenSets(t) {
+		for _, model := range set.Models {
+			want, ok := set.Logits(model)
+			if !ok {
+				t.Fatalf("no golden logits of %s", model)
+			}
+			var items []engine.Forced
+			for _, p := range set.Prompts {
+				items = append(items, engine.Forced{Prompt: int32s(p.IDs), Continuation: []int32{0}})
+			}
+			worst := 0.0
+			err := e.Logits(context.Background(), items, adapterOf(model), func(item, _ int, logits []float32) error {
+				worst = math.Max(worst, logitsError(t, model, logits, want.Row(set.Prompts[item].Row), bound))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s %s: logits within %.2g of their standard deviation", set.Name, model, worst)
+		}
+	}
+}
+
+// logitsError is the largest difference relative to the standard deviation of want.
+func logitsError(t *testing.T, model string, got, want []float32, bound float64) float64 {
+	mean, sq, worst := 0.0, 0.0, 0.0
+	for i, w := range want {
+		mean += float64(w)
+		sq += float64(w) * float64(w)
+		worst = math.Max(worst, math.Abs(float64(got[i]-w)))
+	}
+	n := float64(len(want))
+	sd := math.Sqrt(sq/n - mean/n*mean/n)
+	if !(worst <= bound*sd) {
+		t.Errorf("%s: logits differ by %.3g, their standard deviation is %.3g", model, worst, sd)
+	}
+	top := slices.Index(want, slices.Max(want))
+	if best := slices.Index(got, slices.Max(got)); best != top && float64(want[top]-want[best]) > 2*worst {
+		t.Errorf("%s: token %d is the most likely one, want %d", model, best, top)
+	}
+	return worst / sd
 }
 
 // Hidden states are the golden ones, at their layer and at no neighbouring one.

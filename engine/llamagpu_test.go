@@ -1,15 +1,12 @@
 package engine_test
 
 import (
-	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"testing"
 
 	llama "personaprobe/cgo"
@@ -56,27 +53,7 @@ func TestLlamaGPULogitsGolden(t *testing.T) {
 	if e.GPUs() == 0 {
 		t.Fatal("the model is not on the GPU")
 	}
-	for _, set := range goldenSets(t) {
-		for _, model := range set.Models {
-			want, ok := set.Logits(model)
-			if !ok {
-				t.Fatalf("no golden logits of %s", model)
-			}
-			var items []engine.Forced
-			for _, p := range set.Prompts {
-				items = append(items, engine.Forced{Prompt: int32s(p.IDs), Continuation: []int32{0}})
-			}
-			worst := 0.0
-			err := e.Logits(context.Background(), items, adapterOf(model), func(item, _ int, logits []float32) error {
-				worst = math.Max(worst, logitsError(t, model, logits, want.Row(set.Prompts[item].Row), gpuLogits))
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%s %s: logits within %.2g of their standard deviation", set.Name, model, worst)
-		}
-	}
+	checkLogits(t, e, gpuLogits)
 }
 
 func TestLlamaGPUStatesGolden(t *testing.T) {
@@ -96,34 +73,7 @@ func TestLlamaGPUGreedyGolden(t *testing.T) {
 			if got := e.Settings()["adapters"]; (got == "merged") == atRunTime {
 				t.Fatalf("adapters are %q", got)
 			}
-			compared, near := 0, 0
-			for _, set := range goldenSets(t) {
-				var requests []engine.Request
-				for i, g := range set.Greedy {
-					if p := set.Prompt(g.Prompt); p != nil {
-						requests = append(requests, engine.Request{ID: strconv.Itoa(i), Tokens: int32s(p.IDs), Adapter: adapterOf(g.Model), MaxTokens: 24})
-					}
-				}
-				for _, c := range collect(t, e, requests...) {
-					i, _ := strconv.Atoi(c.ID)
-					g := set.Greedy[i]
-					if c.Finish == engine.FinishStop {
-						c.Tokens = append(c.Tokens, 2047)
-					}
-					switch {
-					case slices.Equal(c.Tokens, int32s(g.IDs)):
-						compared++
-					case g.MinMargin > gpuNearTie:
-						t.Errorf("%s, %s: got %v, want %v (smallest margin %.4f)", g.Model, g.Persona, c.Tokens, g.IDs, g.MinMargin)
-					default:
-						near++
-					}
-				}
-			}
-			t.Logf("%d completions agree, %d leave at a near tie", compared, near)
-			if compared < 10 {
-				t.Errorf("only %d completions agree", compared)
-			}
+			checkGreedy(t, e, gpuNearTie)
 		})
 	}
 }

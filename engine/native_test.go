@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
 
 	"personaprobe/engine"
@@ -25,90 +24,18 @@ func openNative(t testing.TB, slots int) *engine.Engine {
 
 // Logits of base and adapters are the golden ones: within 2 % of their standard
 // deviation in float16, with the largest in place unless the margin is smaller.
-func TestNativeLogitsGolden(t *testing.T) {
-	e := openNative(t, 64)
-	const bound = 2e-2
-	for _, set := range goldenSets(t) {
-		for _, model := range set.Models {
-			want, ok := set.Logits(model)
-			if !ok {
-				t.Fatalf("no golden logits of %s", model)
-			}
-			var items []engine.Forced
-			for _, p := range set.Prompts {
-				items = append(items, engine.Forced{Prompt: int32s(p.IDs), Continuation: []int32{0}})
-			}
-			worst := 0.0
-			err := e.Logits(context.Background(), items, adapterOf(model), func(item, _ int, logits []float32) error {
-				row := want.Row(set.Prompts[item].Row)
-				worst = math.Max(worst, logitsError(t, model, logits, row, bound))
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%s %s: logits within %.2g of their standard deviation", set.Name, model, worst)
-		}
-	}
-}
-
-// logitsError is the largest difference relative to the standard deviation of want.
-func logitsError(t *testing.T, model string, got, want []float32, bound float64) float64 {
-	mean, sq, worst := 0.0, 0.0, 0.0
-	for i, w := range want {
-		mean += float64(w)
-		sq += float64(w) * float64(w)
-		worst = math.Max(worst, math.Abs(float64(got[i]-w)))
-	}
-	n := float64(len(want))
-	sd := math.Sqrt(sq/n - mean/n*mean/n)
-	if !(worst <= bound*sd) {
-		t.Errorf("%s: logits differ by %.3g, their standard deviation is %.3g", model, worst, sd)
-	}
-	top := slices.Index(want, slices.Max(want))
-	if best := slices.Index(got, slices.Max(got)); best != top && float64(want[top]-want[best]) > 2*worst {
-		t.Errorf("%s: token %d is the most likely one, want %d", model, best, top)
-	}
-	return worst / sd
-}
+func TestNativeLogitsGolden(t *testing.T) { checkLogits(t, openNative(t, 64), gpuLogits) }
 
 func TestNativeStatesGolden(t *testing.T) {
 	e := openNative(t, 64)
 	for _, set := range goldenSets(t) {
 		for _, model := range []string{"base", "villain"} {
-			checkStates(t, e, set, model, 5e-3)
+			checkStates(t, e, set, model, gpuStates)
 		}
 	}
 }
 
-func TestNativeGreedyGolden(t *testing.T) {
-	e := openNative(t, 64)
-	const nearTie = 0.03
-	compared := 0
-	for _, set := range goldenSets(t) {
-		var requests []engine.Request
-		for i, g := range set.Greedy {
-			if p := set.Prompt(g.Prompt); p != nil {
-				requests = append(requests, engine.Request{ID: strconv.Itoa(i), Tokens: int32s(p.IDs), Adapter: adapterOf(g.Model), MaxTokens: 24})
-			}
-		}
-		for _, c := range collect(t, e, requests...) {
-			i, _ := strconv.Atoi(c.ID)
-			g := set.Greedy[i]
-			if c.Finish == engine.FinishStop {
-				c.Tokens = append(c.Tokens, 2047)
-			}
-			if slices.Equal(c.Tokens, int32s(g.IDs)) {
-				compared++
-			} else if g.MinMargin > nearTie {
-				t.Errorf("%s, %s: got %v, want %v (smallest margin %.4f)", g.Model, g.Persona, c.Tokens, g.IDs, g.MinMargin)
-			}
-		}
-	}
-	if compared < 10 {
-		t.Errorf("only %d completions agree", compared)
-	}
-}
+func TestNativeGreedyGolden(t *testing.T) { checkGreedy(t, openNative(t, 64), gpuNearTie) }
 
 // With one declared number of rows a completion has the same bytes alone, among 64,
 // 256 or more, in any order, and after a cancelled call; adapters come and go between.
