@@ -82,6 +82,7 @@ struct nv_decoder {
     template <typename T> int decode(int slot, bool products_only);
     template <typename T> int prompt_pass(const nv_prompt & p);
     template <typename T> int head(const nv_prompt & p);
+    int                       run_prompt(const nv_prompt & p);
     int                       queue_decode(int slot, bool products_only);
     int                       copy_in(int slot);
     int                       graph(int slot, cudaGraphExec_t * out);
