@@ -73,7 +73,19 @@ func exitCode(err error) int {
 
 // oneLine keeps the promise of one clear line on standard error.
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	var out string
+	for line := range strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line = strings.TrimSpace(line)
+		switch {
+		case out == "":
+		case strings.HasSuffix(out, ":"):
+			out += " "
+		default:
+			out += "; "
+		}
+		out += line
+	}
+	return out
 }
 
 type missingArgumentError string
