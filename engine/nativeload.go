@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,11 +11,12 @@ import (
 
 	"personaprobe/cgo/cudalib"
 	"personaprobe/cgo/native"
+	"personaprobe/models"
 	"personaprobe/models/gguf"
 )
 
 // errNotNative says why the native path does not serve a model; the reason follows.
-var errNotNative = errors.New("the native decoder does not cover this")
+var errNotNative = fmt.Errorf("%w by the native decoder", models.ErrUnsupported)
 
 func notNative(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errNotNative}, args...)...)

@@ -11,6 +11,7 @@ import (
 
 	"personaprobe/analysis"
 	llama "personaprobe/cgo"
+	"personaprobe/cgo/native"
 	"personaprobe/engine"
 	"personaprobe/experiment"
 	"personaprobe/hidden"
@@ -53,10 +54,10 @@ func exitCode(err error) int {
 	}{
 		{exitUsage, []error{errUsage, engine.ErrOptions}},
 		{exitInterrupted, []error{experiment.ErrInterrupted, hidden.ErrInterrupted, context.Canceled}},
-		{exitResources, []error{llama.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
+		{exitResources, []error{llama.ErrMemory, native.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged}},
 		{exitInput, []error{
-			models.ErrFormat, models.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
+			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
 			experiment.ErrInput, analysis.ErrInput, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis,
 			fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 			syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
