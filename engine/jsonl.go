@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"unicode/utf8"
 
 	"personaprobe/sampler"
 )
@@ -76,6 +77,9 @@ func parseRequest(line []byte, n int, defaults Request) (Request, error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	err := d.Decode(&in)
+	if err == nil && !utf8.Valid(line) {
+		err = errors.New("not valid UTF-8") // the decoder would replace it
+	}
 	if err == nil && d.More() {
 		err = errors.New("more than one value")
 	}

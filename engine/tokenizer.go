@@ -54,6 +54,9 @@ func (t *Tokenizer) EncodeSpecial(text string) ([]int32, error) {
 	return t.encode([]chat.Piece{{Text: text, Literal: true}})
 }
 
+// roles are those that chat templates know.
+var roles = []string{"system", "user", "assistant", "tool"}
+
 // EncodeChat renders messages with the model's chat template, generation prompt
 // added, and returns the ids. Only the template's own text can give special tokens;
 // what the messages say is always plain text.
@@ -63,6 +66,9 @@ func (t *Tokenizer) EncodeChat(messages []Message) ([]int32, error) {
 	}
 	turns := make([]chat.Message, len(messages))
 	for i, m := range messages {
+		if !slices.Contains(roles, m.Role) { // templates leave such a message out without a word
+			return nil, fmt.Errorf("%w: message %d has the role %q; roles are %s", ErrRequest, i+1, m.Role, strings.Join(roles, ", "))
+		}
 		turns[i] = chat.Message{Role: m.Role, Content: m.Content}
 	}
 	pieces, err := t.template.Pieces(turns, true)

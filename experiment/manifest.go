@@ -175,7 +175,7 @@ func settle(d disk, dir string, m Manifest, in Inputs) (Manifest, error) {
 		}
 		old = m
 	case err != nil:
-		return m, err
+		return m, fmt.Errorf("%w: %w", ErrRunDir, err)
 	}
 	if changes := old.Identity.changes(m.Identity); len(changes) > 0 {
 		return m, &ManifestError{Dir: dir, Changes: changes}
@@ -221,11 +221,18 @@ type ManifestError struct {
 	Changes []Change
 }
 
+// maxChanges keeps the message within a few lines of a terminal.
+const maxChanges = 5
+
 func (e *ManifestError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s was begun with other inputs; use another directory, or the same inputs to go on:", e.Dir)
-	for _, c := range e.Changes {
-		fmt.Fprintf(&b, "\n  %s: was %s, now %s", c.Field, c.Old, c.New)
+	fmt.Fprintf(&b, "%s was begun with other inputs; use another directory, or the same inputs to go on", e.Dir)
+	for i, c := range e.Changes {
+		if i == maxChanges {
+			fmt.Fprintf(&b, "; and %d more changes", len(e.Changes)-i)
+			break
+		}
+		fmt.Fprintf(&b, "; %s: was %s, now %s", c.Field, c.Old, c.New)
 	}
 	return b.String()
 }

@@ -3,6 +3,7 @@ package experiment
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,6 +24,12 @@ type store struct {
 
 // openStore makes or opens the run directory of the inputs and locks it.
 func openStore(d disk, dir string, in Inputs, now time.Time) (*store, error) {
+	// First, so that nothing is left in a foreign folder, not even a lock.
+	if _, err := os.Stat(filepath.Join(dir, manifestFile)); errors.Is(err, fs.ErrNotExist) {
+		if err := checkEmpty(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	if err := d.mkdir(dir); err != nil {
 		return nil, err
 	}

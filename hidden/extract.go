@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -58,6 +59,10 @@ func Extract(ctx context.Context, e *engine.Engine, prompts Prompts, dir string,
 	if err != nil {
 		return nil, err
 	}
+	// First, so that nothing is left in a foreign folder, not even a lock.
+	if err := x.job.check(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
@@ -102,7 +107,7 @@ func newExtraction(ctx context.Context, e *engine.Engine, prompts Prompts, dir s
 		return nil, fmt.Errorf("%w: no adapter is called %q", ErrInput, a)
 	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return nil, fmt.Errorf("%w: %s is not a directory", ErrInput, dir)
+		return nil, fmt.Errorf("%w: %s is not a directory", ErrDir, dir)
 	}
 	var err error
 	if x.survey, err = look(ctx, e, prompts, &x.opts); err != nil {

@@ -54,7 +54,7 @@ func rowsOf(path string) iter.Seq2[Row, error] {
 				err = fmt.Errorf("row %d where %d is due", r.Row, n-1)
 			}
 			if err != nil {
-				yield(Row{}, fmt.Errorf("%s: line %d: %w", path, n, err))
+				yield(Row{}, fmt.Errorf("%w: %s: line %d: %w", ErrState, path, n, err))
 				return
 			}
 			if !yield(r, nil) {

@@ -19,8 +19,12 @@ import (
 	"personaprobe/models/safetensors"
 )
 
-// ErrChanged marks an output directory that belongs to another job.
-var ErrChanged = errors.New("the output directory belongs to another job")
+var (
+	// ErrChanged marks an output directory that belongs to another job.
+	ErrChanged = errors.New("the output directory belongs to another job")
+	// ErrDir marks one that is damaged, of another version, or no directory.
+	ErrDir = errors.New("unusable output directory")
+)
 
 // Job is everything that determines an extraction's bytes; job.json in the output
 // directory.
@@ -90,19 +94,29 @@ func (j *Job) rowBytes() int64 {
 // claim makes dir the job's, or checks that it is: an empty or new directory gets a
 // job.json, one with another job's is refused with what differs.
 func (j *Job) claim(dir string) error {
-	have, err := readJob(dir)
+	err := j.check(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := checkEmpty(dir); err != nil {
-			return err
-		}
 		data, err := json.MarshalIndent(j, "", "  ")
 		if err != nil {
 			return err
 		}
 		return atomicfile.WriteFile(filepath.Join(dir, jobName), append(data, '\n'))
 	}
+	return err
+}
+
+// check reports whether dir is the job's: nil if it is, an error that matches
+// fs.ErrNotExist if it can be made so, another one if it must be left alone.
+func (j *Job) check(dir string) error {
+	have, err := readJob(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := checkEmpty(dir); err != nil {
+			return err
+		}
+		return fs.ErrNotExist
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrDir, err)
 	}
 	differences, err := j.differences(have)
 	if err != nil {
@@ -122,10 +136,10 @@ func readJob(dir string) (*Job, error) {
 	}
 	var j Job
 	if err := json.Unmarshal(data, &j); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrState, path, err)
 	}
 	if j.FormatVersion != formatVersion {
-		return nil, fmt.Errorf("%s: format version %d, this program reads %d", path, j.FormatVersion, formatVersion)
+		return nil, fmt.Errorf("%w: %s: format version %d, this program reads %d", ErrState, path, j.FormatVersion, formatVersion)
 	}
 	return &j, nil
 }

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"personaprobe/engine"
 )
@@ -98,6 +99,8 @@ func ReadLines(path string, chat bool) Prompts {
 	})
 }
 
+var errNotUTF8 = errors.New("not valid UTF-8; save the file as UTF-8")
+
 func readLines(path string, parse func(line []byte, n int) (Prompt, error)) Prompts {
 	return func(yield func(Prompt, error) bool) {
 		f, err := os.Open(path)
@@ -114,7 +117,11 @@ func readLines(path string, parse func(line []byte, n int) (Prompt, error)) Prom
 				return
 			}
 			if len(bytes.TrimSpace(line)) > 0 {
-				p, err := parse(line, n)
+				var p Prompt
+				err := errNotUTF8
+				if utf8.Valid(line) {
+					p, err = parse(line, n)
+				}
 				if err != nil {
 					yield(Prompt{}, fmt.Errorf("%w: %s: line %d: %w", ErrInput, path, n, err))
 					return

@@ -74,7 +74,7 @@ func (s *States) Each(do func(row Row, states [][]float32) error) (err error) {
 		}
 		for k, a := range arrays {
 			if _, err := io.ReadFull(a.r, a.raw); err != nil {
-				return fmt.Errorf("%s: layer %d, row %d: %w", s.dir, s.Job.Layers[k], row.Row, err)
+				return fmt.Errorf("%w: %s: layer %d, row %d: %w", ErrState, s.dir, s.Job.Layers[k], row.Row, err)
 			}
 			if err := kind.Decode(states[k], a.raw); err != nil {
 				return err
@@ -85,7 +85,7 @@ func (s *States) Each(do func(row Row, states [][]float32) error) (err error) {
 		}
 	}
 	if n != s.Rows {
-		return fmt.Errorf("%s: %s does not describe the %d rows of the arrays", s.dir, indexName, s.Rows)
+		return fmt.Errorf("%w: %s: %s does not describe the %d rows of the arrays", ErrState, s.dir, indexName, s.Rows)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (s *States) open() (arrays []*stored, err error) {
 		}
 		arrays = append(arrays, a)
 		if a.width != s.Job.HiddenSize || a.rows != arrays[0].rows {
-			return arrays, fmt.Errorf("%s: layer %d has shape (%d, %d), want (%d, %d)", s.dir, l, a.rows, a.width, arrays[0].rows, s.Job.HiddenSize)
+			return arrays, fmt.Errorf("%w: %s: layer %d has shape (%d, %d), want (%d, %d)", ErrState, s.dir, l, a.rows, a.width, arrays[0].rows, s.Job.HiddenSize)
 		}
 	}
 	return arrays, nil
@@ -126,7 +126,7 @@ func (s *States) openNPY(layer int) (*stored, error) {
 		err = fmt.Errorf("its type is %s, the job's %s", dtype, s.Job.DType)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", f.Name(), err), f.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrState, f.Name(), err), f.Close())
 	}
 	return &stored{rows, width, f, r, make([]byte, s.Job.rowBytes())}, nil
 }
@@ -138,7 +138,7 @@ func (s *States) openTensor(layer int) (*stored, error) {
 	}
 	t := f.Tensor(layerName(layer))
 	if t == nil || t.DType != s.Job.DType || len(t.Shape) != 2 {
-		return nil, errors.Join(fmt.Errorf("%s: no array %s of type %s", f.Path, layerName(layer), s.Job.DType), f.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %s: no array %s of type %s", ErrState, f.Path, layerName(layer), s.Job.DType), f.Close())
 	}
 	return &stored{int(t.Shape[0]), int(t.Shape[1]), f, bufio.NewReaderSize(t.Data(), 1<<18), make([]byte, s.Job.rowBytes())}, nil
 }

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"personaprobe/internal/dirlock"
 )
 
 // badCases counts the bad inputs that the scripts tried.
@@ -98,8 +100,8 @@ func listing(ts *testscript.TestScript, dir string) map[string]string {
 			return err
 		}
 		out[path] = fmt.Sprintf("%v, %d bytes of %v", info.Mode(), info.Size(), info.ModTime())
-		if d.IsDir() {
-			out[path] = info.Mode().String() // a temporary file comes and goes
+		if d.IsDir() || d.Name() == dirlock.Name {
+			out[path] = info.Mode().String() // a temporary file comes and goes; a lock says who had it last
 		}
 		return nil
 	}))

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"personaprobe/analysis"
+	"personaprobe/bench"
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/native"
 	"personaprobe/engine"
@@ -55,10 +56,10 @@ func exitCode(err error) int {
 		{exitUsage, []error{errUsage, engine.ErrOptions}},
 		{exitInterrupted, []error{experiment.ErrInterrupted, hidden.ErrInterrupted, context.Canceled}},
 		{exitResources, []error{llama.ErrMemory, native.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
-		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged}},
+		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged, hidden.ErrDir}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
-			experiment.ErrInput, analysis.ErrInput, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis,
+			experiment.ErrInput, analysis.ErrInput, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis, bench.ErrFile,
 			fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 			syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
 		}},

@@ -9,10 +9,12 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
 	"personaprobe/engine"
+	"personaprobe/internal/atomicfile"
 	"personaprobe/sampler"
 )
 
@@ -86,6 +88,9 @@ func runGenerate(ctx context.Context, stdin io.Reader, stdout io.Writer, opts en
 	if o.Input != "" && (o.User != "" || o.System != "") {
 		return usageError(errors.New("--input excludes --user and --system"))
 	}
+	if !utf8.ValidString(o.User) || !utf8.ValidString(o.System) {
+		return fmt.Errorf("%w: --user or --system is not valid UTF-8", engine.ErrRequest)
+	}
 	ctx, cancel := cancelOnDrain(ctx)
 	defer cancel()
 	in, closeIn, err := openInput(o.Input, stdin)
@@ -107,7 +112,7 @@ func runGenerate(ctx context.Context, stdin io.Reader, stdout io.Writer, opts en
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeOut()) }()
+	defer func() { err = errors.Join(err, closeOut()) }() // what was sampled is kept, whatever happened then
 	defaults := engine.Request{
 		Adapter: o.Adapter, Seeds: []uint64{o.Seed}, N: o.N, MaxTokens: o.MaxTokens,
 		Sampling: sampler.Params{Temperature: float32(o.Temperature), TopP: float32(o.TopP)},
@@ -208,15 +213,25 @@ func openInput(path string, stdin io.Reader) (io.Reader, func(), error) {
 	return f, func() { _ = f.Close() }, nil
 }
 
-// openOutput buffers the file; the terminal gets each line at once.
+// openOutput buffers the file, which appears at the end, or not if there was nothing
+// to write; the terminal gets each line at once.
 func openOutput(path string, stdout io.Writer) (io.Writer, func() error, error) {
 	if path == "" {
 		return stdout, func() error { return nil }, nil
 	}
-	f, err := os.Create(path)
+	f, err := atomicfile.Create(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	w := bufio.NewWriter(f)
-	return w, func() error { return errors.Join(w.Flush(), f.Sync(), f.Close()) }, nil
+	return w, func() error {
+		defer f.Abort()
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		if at, err := f.Seek(0, io.SeekCurrent); err != nil || at == 0 {
+			return err
+		}
+		return f.Commit()
+	}, nil
 }

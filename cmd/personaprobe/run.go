@@ -110,9 +110,9 @@ func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 
 // resumed is the plan of the run to resume, which nothing else may change.
 func resumed(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
-	own := []string{"resume", "adapted-centroids", "threads", "cpu", "backend", "slots", "quiet", "q"}
-	for _, name := range c.LocalFlagNames() {
-		if !slices.Contains(own, name) {
+	own := []string{"resume", "adapted-centroids", "threads", "cpu", "backend", "slots", "quiet"}
+	for _, f := range c.Command.Flags {
+		if name := f.Names()[0]; c.IsSet(name) && !slices.Contains(own, name) {
 			return experiment.Plan{}, usageError(fmt.Errorf("--resume excludes --%s: the run's plan is fixed", name))
 		}
 	}
