@@ -10,6 +10,7 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/internal/dirlock"
+	"personaprobe/internal/disk"
 )
 
 // ErrInterrupted marks a job that was stopped. Nothing complete is lost.
@@ -63,7 +64,7 @@ func Extract(ctx context.Context, e *engine.Engine, prompts Prompts, dir string,
 	if err := x.job.check(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
 	l, err := dirlock.Acquire(dir)

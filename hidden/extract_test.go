@@ -364,7 +364,7 @@ func TestDirectoryInUse(t *testing.T) {
 	if _, err := Extract(context.Background(), e, hi, dir, opts); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "thesis.txt") {
 		t.Errorf("not empty: got %v", err)
 	}
-	if _, err := Extract(context.Background(), e, hi, file, opts); !errors.Is(err, ErrInput) {
+	if _, err := Extract(context.Background(), e, hi, file, opts); !errors.Is(err, ErrDir) {
 		t.Errorf("a file: got %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/disk"
 	"personaprobe/models/safetensors"
 )
 
@@ -78,7 +79,7 @@ func (x *extraction) part(name string) string {
 // writeHeaders puts the number of rows into the arrays.
 func (x *extraction) writeHeaders() error {
 	for _, l := range x.job.Layers {
-		f, err := os.OpenFile(x.part(npyName(l)), os.O_RDWR, 0)
+		f, err := disk.OpenFile(x.part(npyName(l)), os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) && !slices.Contains(x.job.Formats, FormatNPY) {
 			continue // removed when states.safetensors was complete
 		}
@@ -152,14 +153,14 @@ func (x *extraction) moveAll() error {
 		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			continue // made in place, or moved before a kill
 		}
-		if err := os.Rename(from, filepath.Join(x.dir, name)); err != nil {
+		if err := disk.Rename(from, filepath.Join(x.dir, name)); err != nil {
 			return err
 		}
 	}
 	if err := atomicfile.SyncDir(x.dir); err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(x.partial, progressName)); err != nil {
+	if err := disk.Remove(filepath.Join(x.partial, progressName)); err != nil {
 		return err
 	}
 	return x.sweep()
@@ -168,7 +169,7 @@ func (x *extraction) moveAll() error {
 // sweep removes what is left of the growing files and of whole ones that a killed
 // process had not finished.
 func (x *extraction) sweep() error {
-	if err := os.RemoveAll(x.partial); err != nil {
+	if err := disk.RemoveAll(x.partial); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(x.dir)
@@ -177,7 +178,7 @@ func (x *extraction) sweep() error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); strings.HasPrefix(name, ".") && strings.Contains(name, atomicfile.TempInfix) {
-			if err := os.Remove(filepath.Join(x.dir, name)); err != nil {
+			if err := disk.Remove(filepath.Join(x.dir, name)); err != nil {
 				return err
 			}
 		}

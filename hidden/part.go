@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/disk"
 )
 
 // A job works in the folder partial of its output directory, in files that only grow.
@@ -56,8 +57,8 @@ func (p *progress) save(partial string) error {
 
 // openPart opens a growing file at the length that it had when it was last known to
 // be whole. A shorter one is damaged.
-func openPart(path string, length int64) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+func openPart(path string, length int64) (*disk.File, error) {
+	f, err := disk.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func openPart(path string, length int64) (*os.File, error) {
 	return f, nil
 }
 
-func cut(f *os.File, length int64) error {
+func cut(f *disk.File, length int64) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func cut(f *os.File, length int64) error {
 // makePartial makes the folder durably.
 func makePartial(dir string) (string, error) {
 	partial := filepath.Join(dir, partialName)
-	if err := os.MkdirAll(partial, 0o777); err != nil {
+	if err := disk.MkdirAll(partial, 0o777); err != nil {
 		return "", err
 	}
 	return partial, atomicfile.SyncDir(dir)

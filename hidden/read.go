@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"personaprobe/engine"
+	"personaprobe/internal/disk"
 )
 
 const indexName = "rows.jsonl"
@@ -172,8 +172,8 @@ func finite(values []float32) error {
 
 // parts are the growing files.
 type parts struct {
-	arrays []*os.File // by layer
-	index  *os.File
+	arrays []*disk.File // by layer
+	index  *disk.File
 }
 
 // openParts opens them at the length that they had when they were last whole.

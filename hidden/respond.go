@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"personaprobe/engine"
+	"personaprobe/internal/disk"
 )
 
 const responsesName = "responses.jsonl"
@@ -97,7 +97,7 @@ func (x *extraction) generate(ctx context.Context, requests []engine.Request) ([
 }
 
 // appendLines writes values as lines of JSON, durably, and says how many bytes.
-func appendLines[T any](f *os.File, values []T) (int64, error) {
+func appendLines[T any](f *disk.File, values []T) (int64, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -114,7 +114,7 @@ func appendLines[T any](f *os.File, values []T) (int64, error) {
 
 // responseReader gives the responses in the order in which they were written.
 type responseReader struct {
-	f   *os.File
+	f   *disk.File
 	dec *json.Decoder
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/disk"
 	"personaprobe/internal/fault"
 	"personaprobe/internal/noise"
 	"personaprobe/models"
@@ -103,7 +104,7 @@ func synth(ctx context.Context, shape models.Shape, out string, opts SynthOption
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp)
+	defer disk.RemoveAll(temp)
 	if err := writePEFT(ctx, shape, temp, opts); err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func synth(ctx context.Context, shape models.Shape, out string, opts SynthOption
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, out); err != nil {
+	if err := disk.Rename(temp, out); err != nil {
 		return err
 	}
 	return atomicfile.SyncDir(filepath.Dir(out))

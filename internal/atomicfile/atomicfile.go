@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"personaprobe/internal/disk"
 )
 
 // TempInfix separates a final name from the random suffix of its temporary
@@ -21,7 +23,7 @@ const TempInfix = ".tmp-"
 
 // File is a temporary file that Commit turns into the named one.
 type File struct {
-	*os.File
+	*disk.File
 	path string
 	done bool
 }
@@ -43,7 +45,7 @@ func Create(path string) (*File, error) {
 	rand.Read(random[:]) // never fails since Go 1.24
 	temp := filepath.Join(dir, "."+base+TempInfix+hex.EncodeToString(random[:]))
 	// 0o666 and not CreateTemp's 0o600: the umask decides, as for any output.
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := disk.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("create a temporary file for %s: %w", path, err)
 	}
@@ -65,7 +67,7 @@ func (f *File) Commit() error {
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
 	f.done = true
-	if err := errors.Join(f.Close(), os.Rename(f.Name(), f.path)); err != nil {
+	if err := errors.Join(f.Close(), disk.Rename(f.Name(), f.path)); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", f.path, err), removeTemp(f.Name()))
 	}
 	return SyncDir(filepath.Dir(f.path))
@@ -78,28 +80,18 @@ func (f *File) Abort() {
 	}
 	f.done = true
 	_ = f.Close()
-	_ = os.Remove(f.Name())
+	_ = disk.Remove(f.Name())
 }
 
 func removeTemp(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
 // SyncDir makes renames inside dir durable.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, err)
-	}
-	return nil
-}
+func SyncDir(dir string) error { return disk.SyncDir(dir) }
 
 // WriteFile writes data to path as a whole.
 func WriteFile(path string, data []byte) error {
