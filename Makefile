@@ -38,6 +38,10 @@ test: toolchain ## run every test, and say what was skipped
 build: toolchain ## build bin/personaprobe
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/personaprobe ./cmd/personaprobe
 
+.PHONY: man
+man: build ## write the manual page, bin/personaprobe.1
+	bin/personaprobe man > bin/personaprobe.1
+
 .PHONY: cuda
 cuda: ## build the CUDA plugins for ARCH (default: the GPU found, else 90) into build/cuda
 	cmake -S cgo/cuda -B build/cuda -G Ninja -DARCH=$(ARCH) -DGGML_DIR=$(GGML)

@@ -29,6 +29,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	app := newApp(stdin, stdout, stderr)
 	reportUsage(app.Commands)
+	if len(args) > 1 && args[1] == completeFlag {
+		for _, word := range completeWords(app, args[2:]) {
+			fmt.Fprintln(stdout, word)
+		}
+		return exitOK
+	}
 	err := app.RunContext(ctx, interspersed(app, args))
 	if err == nil {
 		return exitOK
@@ -62,9 +68,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
         cannot be written
    5    not enough memory or disk space
    130  interrupted; the same command goes on where it stopped`,
-		HideVersion:          true,
-		Suggest:              true,
-		EnableBashCompletion: true,
+		HideVersion: true,
+		Suggest:     true,
 		Commands: []*cli.Command{
 			newRunCommand(),
 			newPlanCommand(),
@@ -79,6 +84,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			newTrackCommand(),
 			newBenchCommand(),
 			newDoctorCommand(),
+			newCompletionCommand(),
+			newManCommand(),
 			newVersionCommand(),
 		},
 		Flags: []cli.Flag{
