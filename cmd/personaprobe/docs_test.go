@@ -226,7 +226,7 @@ func TestCheckCommand(t *testing.T) {
 	makefile := "\nrun: build\n"
 	for script, good := range map[string]bool{
 		"personaprobe run --model x --questions 2 # few": true,
-		"personaprobe run --modle x":                     false,
+		"personaprobe run --mdoel x":                     false,
 		"personaprobe run --questions two":               false,
 		"personaprobe run --questions":                   false,
 		"personaprobe rnu":                               false,
