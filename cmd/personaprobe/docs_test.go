@@ -272,7 +272,7 @@ func TestDocsMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code := strings.ReplaceAll(sources(t, false), `\"`, `"`)
+	code := strings.NewReplacer(`\"`, `"`, `"%w by`, `"unsupported by`).Replace(sources(t, false))
 	quoted := regexp.MustCompile("`([^`]+)`")
 	looked := 0
 	for line := range strings.Lines(string(page)) {
