@@ -30,7 +30,7 @@ func Analyse(dir string) (summary *Summary, err error) {
 func analyse(d disk, dir string) (*Summary, error) {
 	r, err := LoadResults(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrRunDir, err)
 	}
 	if len(r.Shards) == 0 {
 		return nil, fmt.Errorf("%s has no finished shard to analyse; run it first", dir)

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -43,17 +44,30 @@ func LoadResults(dir string) (*Results, error) {
 			r.Missing = append(r.Missing, shard)
 			continue
 		}
-		result := ShardResult{Shard: shard}
-		if err := readJSON(s.path(shard, evalFile), &result.Evals); err != nil {
-			return nil, err
-		}
-		if err := readJSON(s.path(shard, summaryFile), &result.Summary); err != nil {
-			return nil, err
-		}
-		if err := s.checkEvals(result); err != nil {
-			return nil, fmt.Errorf("%s: %w; remove the folder and run again", s.path(shard, evalFile), err)
+		result, err := s.readResult(shard)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w; remove the folder and run again", ErrInput, err)
 		}
 		r.Shards = append(r.Shards, result)
+	}
+	return r, nil
+}
+
+// readResult reads a finished shard. All its artefacts must be there, and its counts be
+// those of its study; the completions themselves are not counted again.
+func (s *store) readResult(shard Shard) (ShardResult, error) {
+	r := ShardResult{Shard: shard}
+	if err := readJSON(s.path(shard, evalFile), &r.Evals); err != nil {
+		return r, err
+	}
+	if err := readJSON(s.path(shard, summaryFile), &r.Summary); err != nil {
+		return r, err
+	}
+	if info, err := os.Stat(s.path(shard, rawFile)); err != nil || info.Size() == 0 {
+		return r, fmt.Errorf("%s is missing or empty", s.path(shard, rawFile))
+	}
+	if err := s.checkEvals(r); err != nil {
+		return r, fmt.Errorf("%s: %w", s.path(shard, evalFile), err)
 	}
 	return r, nil
 }
@@ -72,6 +86,8 @@ func (s *store) checkEvals(r ShardResult) error {
 			return fmt.Errorf("persona %s is missing", p.ID)
 		case e.Total != total || e.Found < 0 || e.Found > total:
 			return fmt.Errorf("persona %s: %d of %d completions, want a count out of %d", p.ID, e.Found, e.Total, total)
+		case e.Rate != (Rate{e.Found, e.Total}).Value():
+			return fmt.Errorf("persona %s: the rate %v is not that of %d of %d completions", p.ID, e.Rate, e.Found, e.Total)
 		case e.Category != p.Category || e.Prompt != p.Prompt:
 			return fmt.Errorf("persona %s is not that of %s", p.ID, taxonomyFile)
 		}
