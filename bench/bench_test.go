@@ -8,20 +8,12 @@ import (
 	"time"
 
 	"personaprobe/engine"
-	"personaprobe/models"
-	"personaprobe/models/tiny"
+	"personaprobe/internal/tinytest"
 )
 
 // The figures belong together; how large they are is the machine's business.
 func TestRun(t *testing.T) {
-	cache, err := models.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := tiny.Install(context.Background(), cache)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := tinytest.Files(t)
 	r, err := Run(context.Background(), Options{
 		Engine:  engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Slots: 16, Contexts: 1, Threads: 1, Context: 128},
 		Adapter: "villain", Length: 4, Time: 300 * time.Millisecond,

@@ -13,20 +13,12 @@ import (
 
 	"personaprobe/cgo/cudalib"
 	"personaprobe/engine"
-	"personaprobe/models"
-	"personaprobe/models/tiny"
+	"personaprobe/internal/tinytest"
 )
 
 // Every part is measured, survives JSON, and compares with itself as equal.
 func TestSuite(t *testing.T) {
-	cache, err := models.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := tiny.Install(context.Background(), cache)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := tinytest.Files(t)
 	s, err := RunSuite(context.Background(), SuiteOptions{
 		Engine:  engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Contexts: 1, Threads: 1},
 		Adapter: "villain", Rows: []int{4, 8}, Context: 26, Prompt: 24, Prompts: 6, Repeat: 1,

@@ -1,7 +1,6 @@
 package llama_test
 
 import (
-	"context"
 	"errors"
 	"math"
 	"os"
@@ -10,29 +9,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	llama "personaprobe/cgo"
 	"personaprobe/internal/golden"
-	"personaprobe/models"
+	"personaprobe/internal/tinytest"
 	"personaprobe/models/tiny"
 )
 
-var files = sync.OnceValues(func() (tiny.Files, error) {
-	dir, err := models.CacheDir()
-	if err != nil {
-		return tiny.Files{}, err
-	}
-	return tiny.Install(context.Background(), dir)
-})
-
 func openModel(t testing.TB) (*llama.Model, tiny.Files) {
 	t.Helper()
-	f, err := files()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := tinytest.Files(t)
 	m, err := llama.OpenModel(f.Model, llama.ModelOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -345,8 +332,7 @@ func TestTokenizeRoundTrip(t *testing.T) {
 
 // Opening and closing over and over leaves no memory behind.
 func TestNoLeak(t *testing.T) {
-	f, err := files()
-	must(t, err)
+	f := tinytest.Files(t)
 	cycle := func() {
 		m, err := llama.OpenModel(f.Model, llama.ModelOptions{})
 		must(t, err)

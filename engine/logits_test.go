@@ -57,7 +57,7 @@ func readLogits(t testing.TB, e *engine.Engine, items []engine.Forced, adapter s
 // these tokens at its end, and alone or together they have the same bytes.
 func TestLogitsOfForcedTokens(t *testing.T) {
 	for _, adapter := range []string{"", "comedian"} {
-		e := openAdapted(t)
+		e := open(t, nil)
 		items := forcedItems(t, e)
 		got := readLogits(t, e, items, adapter)
 		for i, it := range items {
@@ -80,7 +80,7 @@ func TestLogitsOfForcedTokens(t *testing.T) {
 
 // The first row after a golden prompt is the golden one.
 func TestForcedLogitsGolden(t *testing.T) {
-	e := openAdapted(t)
+	e := open(t, nil)
 	for _, set := range goldenSets(t) {
 		want, ok := set.Logits("base")
 		if !ok {
@@ -101,7 +101,7 @@ func TestForcedLogitsGolden(t *testing.T) {
 // Along a greedy completion the largest logit is the token that was taken; along a
 // sampled one the log-softmax is the completion's log-probability.
 func TestLogitsAlongACompletion(t *testing.T) {
-	e := openAdapted(t)
+	e := open(t, nil)
 	for _, sampling := range []sampler.Params{{}, {Temperature: 1, TopP: 1}} {
 		var requests []engine.Request
 		for i, r := range studyRequests(3, 3, 1)[:6] {
@@ -140,7 +140,7 @@ func logProb(logits []float32, token int32) float64 {
 }
 
 func TestLogitsRefuses(t *testing.T) {
-	e := openAdapted(t)
+	e := open(t, nil)
 	for want, c := range map[string]struct {
 		item    engine.Forced
 		adapter string

@@ -10,9 +10,9 @@ import (
 	"pgregory.net/rapid"
 
 	"personaprobe/cgo/native"
+	"personaprobe/internal/tinytest"
 	"personaprobe/models"
 	"personaprobe/models/gguf"
-	"personaprobe/models/tiny"
 )
 
 func openGGUF(t *testing.T, path string) *gguf.File {
@@ -25,23 +25,10 @@ func openGGUF(t *testing.T, path string) *gguf.File {
 	return f
 }
 
-func tinyModel(t *testing.T) tiny.Files {
-	t.Helper()
-	dir, err := models.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := tiny.Install(context.Background(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
 // The tiny model's shape is read from its metadata, every tensor has a place of its
 // own, and together they fill the weights.
 func TestNativeShape(t *testing.T) {
-	f := openGGUF(t, tinyModel(t).Model)
+	f := openGGUF(t, tinytest.Files(t).Model)
 	got, err := nativeShape(f)
 	want := native.Shape{Layers: 28, Hidden: 128, FFN: 256, Heads: 2, KVHeads: 1, HeadDim: 64, Vocab: 2048,
 		Type: native.F16, Context: 2048, Eps: 1e-6, RopeBase: 1e6}
@@ -74,7 +61,7 @@ func TestNativeShape(t *testing.T) {
 // What the native path does not cover is refused with the reason, so that llama.cpp
 // takes over.
 func TestNotNative(t *testing.T) {
-	f := openGGUF(t, tinyModel(t).Model)
+	f := openGGUF(t, tinytest.Files(t).Model)
 	other := slices.Clone(f.Metadata)
 	for i := range other {
 		if other[i].Key == "general.architecture" {
@@ -92,7 +79,7 @@ func TestNotNative(t *testing.T) {
 		t.Errorf("YaRN: %v", err)
 	}
 	f32 := filepath.Join(t.TempDir(), "f32.gguf")
-	if err := models.Retype(context.Background(), tinyModel(t).Model, f32, models.TypeF32, nil); err != nil {
+	if err := models.Retype(context.Background(), tinytest.Files(t).Model, f32, models.TypeF32, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := nativeShape(openGGUF(t, f32)); !errors.Is(err, errNotNative) {

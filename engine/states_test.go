@@ -9,23 +9,7 @@ import (
 	"testing"
 
 	"personaprobe/engine"
-	"personaprobe/models"
-	"personaprobe/models/tiny"
 )
-
-// openAdapted opens the tiny model with its float16 adapters.
-func openAdapted(t testing.TB) *engine.Engine {
-	t.Helper()
-	dir, err := models.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := tiny.Install(context.Background(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return open(t, func(o *engine.Options) { o.Model, o.Adapters = files.Model, files.Adapters })
-}
 
 // readStates returns every reading's states, [reading][layer].
 func readStates(t testing.TB, e *engine.Engine, readings []engine.Reading, opts engine.StateOptions) [][][]float32 {
@@ -73,7 +57,7 @@ func mixedReadings(t testing.TB, e *engine.Engine) []engine.Reading {
 // what follows cannot change it. So every row can be computed in another way.
 func TestStatesOfAnyTokens(t *testing.T) {
 	for _, adapter := range []string{"", "villain"} {
-		e := openAdapted(t)
+		e := open(t, nil)
 		opts := engine.StateOptions{Adapter: adapter, Layers: []int{3, 15, e.Info().Layers - 1}}
 		readings := mixedReadings(t, e)
 		got := readStates(t, e, readings, opts)
@@ -117,7 +101,7 @@ func TestStatesOfAnyTokens(t *testing.T) {
 // The bytes do not depend on sharing, on the batch's size, nor on which layers are
 // read together.
 func TestStatesWhateverTheBatch(t *testing.T) {
-	e := openAdapted(t)
+	e := open(t, nil)
 	layers := []int{15, 0, e.Info().Layers - 1}
 	readings := mixedReadings(t, e)
 	want := readStates(t, e, readings, engine.StateOptions{Layers: layers})
@@ -146,7 +130,7 @@ func TestStatesWhateverTheBatch(t *testing.T) {
 }
 
 func TestStatesRefuses(t *testing.T) {
-	e := openAdapted(t)
+	e := open(t, nil)
 	long := make([]int32, e.Info().Context+1)
 	for _, c := range []struct {
 		reading engine.Reading

@@ -8,30 +8,14 @@ import (
 	"testing"
 
 	"personaprobe/engine"
-	"personaprobe/models"
-	"personaprobe/models/tiny"
+	"personaprobe/internal/enginetest"
+	"personaprobe/internal/tinytest"
 )
 
 func openTinyModel(t *testing.T) *EngineModel {
 	t.Helper()
-	dir, err := models.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := tiny.Install(context.Background(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.Open(context.Background(), engine.Options{Model: files.Model, CPU: true, Threads: 1, Context: 128})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &EngineModel{e}
+	files := tinytest.Files(t)
+	return &EngineModel{enginetest.Open(t, engine.Options{Model: files.Model, CPU: true, Threads: 1, Context: 128})}
 }
 
 // A text's mean is that of its tokens' states one by one.

@@ -6,21 +6,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"personaprobe/internal/tinytest"
 	"personaprobe/lora"
 	"personaprobe/models"
-	"personaprobe/models/tiny"
 )
 
 // The pairs' products are what Merge adds to the weights.
 func TestPairsAreWhatMergeAdds(t *testing.T) {
-	dir, err := models.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := tiny.Install(context.Background(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := tinytest.Files(t)
 	adapter := files.Adapters["villain"]
 	base := filepath.Join(t.TempDir(), "base.gguf")
 	if err := models.Retype(context.Background(), files.Model, base, models.TypeF32, nil); err != nil {
@@ -32,7 +25,7 @@ func TestPairsAreWhatMergeAdds(t *testing.T) {
 	}
 	before, after := open(t, base), open(t, merged)
 	changed := map[string]bool{}
-	err = lora.Pairs(adapter, func(p lora.Pair) error {
+	err := lora.Pairs(adapter, func(p lora.Pair) error {
 		changed[p.Weight] = true
 		old, err := before.Tensor(p.Weight).Floats()
 		if err != nil {
