@@ -104,7 +104,7 @@ func synth(ctx context.Context, shape models.Shape, out string, opts SynthOption
 	if err != nil {
 		return err
 	}
-	defer disk.RemoveAll(temp)
+	defer func() { _ = disk.RemoveAll(temp) }()
 	if err := writePEFT(ctx, shape, temp, opts); err != nil {
 		return err
 	}
