@@ -373,3 +373,40 @@ func resident(t *testing.T) int {
 	must(t, err)
 	return pages * os.Getpagesize()
 }
+
+// A batch of the same shape after a change of adapters is computed with the new ones:
+// llama.cpp reuses the graph of a batch before it, adapters within, unless told not to.
+func TestAdapterChange(t *testing.T) {
+	m, files := openModel(t)
+	a, err := m.OpenAdapter(files.Adapters["villain"])
+	must(t, err)
+	defer a.Close()
+	prompt := []int32{40, 50, 60, 70, 80}
+	logits := func(c *llama.Context, adapter *llama.Adapter) []float32 {
+		must(t, c.SetAdapter(adapter, 1))
+		var b llama.Batch
+		feed(&b, 0, prompt)
+		must(t, c.Decode(&b, nil))
+		out, err := c.Logits()
+		must(t, err)
+		out = slices.Clone(out)
+		must(t, c.Remove(0, 0))
+		return out
+	}
+	opts := llama.ContextOptions{Sequences: 2, Cells: 64, Batch: 16, Threads: 1, KVType: llama.TypeF16}
+	base := logits(newContext(t, m, opts), nil)
+	adapted := logits(newContext(t, m, opts), a)
+	if slices.Equal(base, adapted) {
+		t.Fatal("the adapter changes nothing")
+	}
+	c := newContext(t, m, opts)
+	for i, want := range [][]float32{base, adapted, base, base, adapted} {
+		adapter := a
+		if slices.Equal(want, base) {
+			adapter = nil
+		}
+		if !slices.Equal(logits(c, adapter), want) {
+			t.Errorf("batch %d is not computed with its adapter", i)
+		}
+	}
+}

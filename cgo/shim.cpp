@@ -343,6 +343,11 @@ int pp_fork(pp_context * c, int src, int dst) {
 }
 
 int pp_set_adapters(pp_context * c, llama_adapter_lora ** adapters, const float * scales, int n) {
+    // A batch of the shape of the one before it reuses that one's graph, and llama.cpp
+    // takes adapters for equal because they are kept at the same address: without this
+    // it would be computed with the adapters of the batch before.
+    c->ctx->synchronize();
+    c->ctx->gf_res_prev->reset();
     llama_clear_adapter_lora(c->ctx);
     for (int i = 0; i < n; i++) {
         if (llama_set_adapter_lora(c->ctx, adapters[i], scales[i]) != 0) {
