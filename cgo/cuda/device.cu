@@ -38,8 +38,6 @@ int pp_device_info(pp_device * out) {
 
 int pp_alloc(void ** p, size_t bytes) { return cudaMalloc(p, bytes); }
 int pp_free(void * p) { return cudaFree(p); }
-int pp_alloc_pinned(void ** p, size_t bytes) { return cudaMallocHost(p, bytes); }
-int pp_free_pinned(void * p) { return cudaFreeHost(p); }
 
 int pp_copy_in(void * device, const void * host, size_t bytes, cudaStream_t stream) {
     return cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream);

@@ -15,7 +15,7 @@ typedef struct CUstream_st * cudaStream_t; // as in cuda_runtime.h
 
 // PP_ABI changes with any change of the functions and structs of this library. A
 // program refuses a library that answers pp_abi with another number.
-#define PP_ABI 2
+#define PP_ABI 3
 
 typedef struct {
     char     name[128];
@@ -34,8 +34,6 @@ int          pp_device_info(pp_device * out); // of the current device
 
 int pp_alloc(void ** p, size_t bytes);
 int pp_free(void * p);
-int pp_alloc_pinned(void ** p, size_t bytes); // host memory that is copied at full speed
-int pp_free_pinned(void * p);
 int pp_copy_in(void * device, const void * host, size_t bytes, cudaStream_t stream);
 int pp_copy_out(void * host, const void * device, size_t bytes, cudaStream_t stream);
 int pp_copy_within(void * dst, const void * src, size_t bytes, cudaStream_t stream);

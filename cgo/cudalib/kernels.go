@@ -72,8 +72,8 @@ func open(path string) (*Kernels, error) {
 	case t == nil:
 		return nil, fmt.Errorf("%w: %s", ErrLoad, C.GoString(detail))
 	}
-	if abi := C.k_abi(t); abi != C.PP_ABI {
-		return nil, fmt.Errorf("%w: %s has interface %d, this program wants %d; rebuild it", ErrLoad, path, abi, C.PP_ABI)
+	if abi := C.k_abi(t); abi != C.PP_WANTED_ABI {
+		return nil, fmt.Errorf("%w: %s has interface %d, this program wants %d; rebuild it", ErrLoad, path, abi, C.PP_WANTED_ABI)
 	}
 	return &Kernels{Path: path, t: t}, nil
 }

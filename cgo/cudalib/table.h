@@ -7,10 +7,16 @@
 #include "../cuda/merge.h"
 #include "../cuda/sample.h"
 
+// PP_WANTED_ABI is the interface that this program was written for. It stands here as
+// well as in device.h because Go's build cache knows of the files of this folder alone:
+// a new number here makes it compile the package anew.
+#define PP_WANTED_ABI 3
+_Static_assert(PP_WANTED_ABI == PP_ABI, "cgo/cuda/device.h has another PP_ABI");
+
 // clang-format off
 #define PP_FUNCTIONS(X) \
     X(pp_abi) X(pp_error_text) X(pp_device_count) X(pp_device_info) \
-    X(pp_alloc) X(pp_free) X(pp_alloc_pinned) X(pp_free_pinned) \
+    X(pp_alloc) X(pp_free) \
     X(pp_copy_in) X(pp_copy_out) X(pp_copy_within) X(pp_stream_new) \
     X(pp_stream_free) X(pp_stream_wait) X(pp_stream_follow) X(pp_event_new) \
     X(pp_event_free) X(pp_event_record) X(pp_event_elapsed) X(pp_sample_workspace) \
