@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"personaprobe/cgo/cudalib"
+	"personaprobe/internal/cudatest"
 )
 
 // kernelSource is where the kernels' sources lie, seen from this package.
@@ -65,20 +66,16 @@ func emulated(t testing.TB) *cudalib.Kernels {
 // device opens the built kernels, and skips without them or without a GPU.
 func device(t testing.TB) *cudalib.Kernels {
 	t.Helper()
-	dir, err := cudalib.FindDir()
-	if err != nil {
-		if _, statErr := os.Stat("../../build/cuda/" + cudalib.KernelsFile); statErr != nil {
-			t.Skipf("this test needs a GPU and make cuda: %v", err)
+	const built = "../../build/cuda" // by make cuda; FindDir does not know of it from here
+	if _, err := cudalib.FindDir(); err != nil {
+		if _, err := os.Stat(built + "/" + cudalib.KernelsFile); err == nil {
+			t.Setenv(cudalib.DirVariable, built)
 		}
-		dir = "../../build/cuda"
 	}
-	k, err := cudalib.OpenKernels(dir)
-	if err != nil {
-		t.Skipf("this test needs a GPU: %v", err)
-	}
+	k := cudatest.Kernels(t)
 	d, err := k.Device()
 	if err != nil {
-		t.Skipf("this test needs a GPU: %v", err)
+		t.Fatal(err)
 	}
 	t.Logf("%s, %d multiprocessors", d.Name, d.Multiprocessors)
 	return k
