@@ -3,6 +3,7 @@ package lora
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"personaprobe/models/gguf"
 )
@@ -15,30 +16,25 @@ type Pair struct {
 	A, B             []float32
 }
 
-// Weights names the weights that a GGUF adapter changes.
-func Weights(path string) ([]string, error) {
-	var names []string
-	err := eachPair(path, func(x *pair) error {
-		names = append(names, x.base)
-		return nil
-	})
-	return names, err
+// Weights names the weights that a GGUF adapter changes. It reads the file's header
+// alone; Pairs checks the rest.
+func Weights(path string) (names []string, err error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for _, t := range f.Tensors {
+		if base, ok := strings.CutSuffix(t.Name, suffixB); ok {
+			names = append(names, base)
+		}
+	}
+	return names, nil
 }
 
 // Pairs reads a GGUF adapter and calls each for every weight it changes. An
 // adapter's errors are those of Merge.
-func Pairs(path string, each func(Pair) error) error {
-	return eachPair(path, func(x *pair) error {
-		p, err := newProduct(change{x, x.alpha / float64(x.rank)})
-		if err != nil {
-			return fmt.Errorf("tensor %s: %w", x.base, err)
-		}
-		rank := int(p.rank)
-		return each(Pair{Weight: x.base, Rows: len(p.left) / rank, Cols: len(p.right) / rank, Rank: rank, A: p.right, B: p.left})
-	})
-}
-
-func eachPair(path string, each func(*pair) error) (err error) {
+func Pairs(path string, each func(Pair) error) (err error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return err
@@ -49,7 +45,12 @@ func eachPair(path string, each func(*pair) error) (err error) {
 		return fmt.Errorf("adapter %s: %w", path, err)
 	}
 	for _, x := range pairs {
-		if err := each(x); err != nil {
+		p, err := newProduct(change{x, x.alpha / float64(x.rank)})
+		if err != nil {
+			return fmt.Errorf("tensor %s: %w", x.base, err)
+		}
+		rank := int(p.rank)
+		if err := each(Pair{Weight: x.base, Rows: len(p.left) / rank, Cols: len(p.right) / rank, Rank: rank, A: p.right, B: p.left}); err != nil {
 			return err
 		}
 	}
