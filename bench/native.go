@@ -61,17 +61,14 @@ func RunNative(ctx context.Context, o NativeOptions) (*NativeReport, error) {
 	if len(o.Rows) == 0 {
 		o.Rows = []int{256, 512}
 	}
-	if o.Context == 0 {
-		o.Context = 300
-	}
-	if o.Prompt == 0 {
-		o.Prompt = 60
-	}
 	if o.Repeat == 0 {
 		o.Repeat = 2
 	}
+	length, err := lengths(&o.Context, &o.Prompt)
+	if err != nil {
+		return nil, err
+	}
 	o.Engine.Backend = engine.BackendNative
-	length := 2 * (o.Context - o.Prompt)
 	o.Engine.Context = o.Prompt + length
 	start := time.Now()
 	e, err := engine.Open(ctx, o.Engine)
@@ -117,15 +114,14 @@ func nativeStates(ctx context.Context, e *engine.Engine) (*NativeStates, error) 
 		}
 	}
 	for _, alone := range []bool{false, false, true} { // the first once more, warmed up
-		start := time.Now()
-		err := e.LastStates(ctx, prompts, engine.StateOptions{Layers: s.Layers, NoSharing: alone}, func(int, [][]float32) error { return nil })
+		took, err := timeStates(ctx, e, prompts, s.Layers, alone)
 		if err != nil {
 			return nil, err
 		}
 		if alone {
-			s.NotShared = time.Since(start).Seconds()
+			s.NotShared = took
 		} else {
-			s.Shared = time.Since(start).Seconds()
+			s.Shared = took
 		}
 	}
 	return s, nil

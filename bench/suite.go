@@ -52,12 +52,6 @@ type Suite struct {
 }
 
 func (o *SuiteOptions) defaults() {
-	if o.Context == 0 {
-		o.Context = 300
-	}
-	if o.Prompt == 0 {
-		o.Prompt = 60
-	}
 	if o.Prompts == 0 {
 		o.Prompts = 512
 	}
@@ -66,13 +60,36 @@ func (o *SuiteOptions) defaults() {
 	}
 }
 
+// lengths fills in a mean length of sequences and the tokens of their prompts, and
+// returns the completions' length that gives this mean.
+func lengths(mean, prompt *int) (completion int, err error) {
+	if *mean == 0 {
+		*mean = 300
+	}
+	if *prompt == 0 {
+		*prompt = 60
+	}
+	completion = 2 * (*mean - *prompt)
+	if completion < 1 {
+		return 0, fmt.Errorf("a mean context of %d is not longer than the prompt's %d tokens", *mean, *prompt)
+	}
+	return completion, nil
+}
+
+// timeStates is how many seconds the last tokens' states of prompts take.
+func timeStates(ctx context.Context, e *engine.Engine, prompts [][]int32, layers []int, noSharing bool) (float64, error) {
+	start := time.Now()
+	err := e.LastStates(ctx, prompts, engine.StateOptions{Layers: layers, NoSharing: noSharing}, func(int, [][]float32) error { return nil })
+	return time.Since(start).Seconds(), err
+}
+
 // RunSuite measures the parts of a study on one engine: end to end and by parts at
 // each number of rows, prompts, hidden states and the change of adapters.
 func RunSuite(ctx context.Context, o SuiteOptions) (*Suite, error) {
 	o.defaults()
-	length := 2 * (o.Context - o.Prompt)
-	if length < 1 {
-		return nil, fmt.Errorf("a mean context of %d is not longer than the prompt's %d tokens", o.Context, o.Prompt)
+	length, err := lengths(&o.Context, &o.Prompt)
+	if err != nil {
+		return nil, err
 	}
 	o.Engine.Context = o.Prompt + length
 	e, err := engine.Open(ctx, o.Engine)
@@ -176,8 +193,7 @@ func hiddenStates(ctx context.Context, e *engine.Engine, o *SuiteOptions) ([]Mea
 				prompts[i] = append(prompts[i], int32(100+(family*31+k*7)%1500))
 			}
 		}
-		start := time.Now()
-		err := e.LastStates(ctx, prompts, engine.StateOptions{Layers: layers, NoSharing: noSharing}, func(int, [][]float32) error { return nil })
+		took, err := timeStates(ctx, e, prompts, layers, noSharing)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +201,6 @@ func hiddenStates(ctx context.Context, e *engine.Engine, o *SuiteOptions) ([]Mea
 		if !noSharing {
 			name += ", prefixes shared"
 		}
-		took := time.Since(start).Seconds()
 		out = append(out, Measurement{Name: name, Unit: "prompts/s", Rate: float64(len(prompts)) / took, Milliseconds: took * 1e3 / float64(len(prompts))})
 	}
 	return out, nil
