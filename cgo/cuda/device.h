@@ -13,9 +13,10 @@ extern "C" {
 
 typedef struct CUstream_st * cudaStream_t; // as in cuda_runtime.h
 
-// PP_ABI changes with any change of the functions and structs of this library. A
-// program refuses a library that answers pp_abi with another number.
-#define PP_ABI 3
+// PP_ABI changes with any change of the functions and structs of this library, those of
+// native.h among them. A program refuses a library that answers pp_abi with another
+// number. cudalib/table.h and native/table.h repeat it.
+#define PP_ABI 4
 
 typedef struct {
     char     name[128];

@@ -131,42 +131,6 @@ __global__ void rope_store_kernel(T * q, T * k, T * v, const T * qkv, const floa
     store_head<T, D>(dst, src, bias + head * D, turn, head < heads + kv, lane);
 }
 
-// A block takes 16 rows and 256 columns; the factors pass through shared memory.
-constexpr int merge_rows = 16;
-constexpr int merge_cols = 256;
-constexpr int merge_rank = 32;
-
-template <typename T>
-__global__ void merge_kernel(T * w, const float * a, const float * b, int rows, int cols, int rank) {
-    __shared__ float left[merge_rows][merge_rank];
-    const int        col             = blockIdx.x * merge_cols + threadIdx.x;
-    const int        row0            = blockIdx.y * merge_rows;
-    float            sum[merge_rows] = {};
-    for (int r0 = 0; r0 < rank; r0 += merge_rank) {
-        __syncthreads();
-        for (int i = threadIdx.x; i < merge_rows * merge_rank; i += merge_cols) {
-            const int row                        = row0 + i / merge_rank;
-            const int r                          = r0 + i % merge_rank;
-            left[i / merge_rank][i % merge_rank] = row < rows && r < rank ? b[(int64_t)row * rank + r] : 0.f;
-        }
-        __syncthreads();
-        for (int r = 0; r < min(merge_rank, rank - r0); r++) {
-            const float x = col < cols ? a[(int64_t)(r0 + r) * cols + col] : 0.f;
-#pragma unroll
-            for (int i = 0; i < merge_rows; i++) {
-                sum[i] = fmaf(left[i][r], x, sum[i]);
-            }
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < merge_rows; i++) {
-        if (row0 + i < rows && col < cols) {
-            T & x = w[(int64_t)(row0 + i) * cols + col];
-            x     = from_float<T>(to_float(x) + sum[i]);
-        }
-    }
-}
-
 } // namespace
 
 template <typename T>
@@ -204,20 +168,13 @@ int rope_store(T * q, T * k, T * v, const T * qkv, const float * bias, const flo
                   shape.heads, shape.kv_heads);
 }
 
-template <typename T> int merge(T * w, const float * a, const float * b, int rows, int cols, int rank, cudaStream_t s) {
-    const dim3 grid((cols + merge_cols - 1) / merge_cols, (rows + merge_rows - 1) / merge_rows);
-    merge_kernel<T><<<grid, merge_cols, 0, s>>>(w, a, b, rows, cols, rank);
-    return check(cudaGetLastError(), "merge");
-}
-
 #define NV_INSTANTIATE(T)                                                                                              \
     template int embed(float *, const T *, const nv_row *, const pp_choice *, int, int, cudaStream_t);                 \
     template int rms_norm(T *, const float *, const float *, float, int, int, cudaStream_t);                           \
     template int gather_norm(T *, const float *, const int32_t *, int, const float *, float, int, int, cudaStream_t);  \
     template int silu_mul(T *, const T *, int, int, cudaStream_t);                                                     \
     template int rope_store(T *, T *, T *, const T *, const float *, const float *, const nv_row *, const int32_t *,   \
-                            int, const nv_shape &, int, cudaStream_t);                                                 \
-    template int merge(T *, const float *, const float *, int, int, int, cudaStream_t);
+                            int, const nv_shape &, int, cudaStream_t);
 
 NV_INSTANTIATE(__nv_bfloat16)
 NV_INSTANTIATE(__half)

@@ -47,7 +47,4 @@ template <typename T>
 int attend_step(T * out, T * k, T * v, const T * qkv, const float * bias, const float * rotation, const nv_row * rows,
                 const int32_t * tables, int table, int b, const nv_shape & shape, cudaStream_t s);
 
-// merge adds b (rows, rank) times a (rank, cols) to w (rows, cols).
-template <typename T> int merge(T * w, const float * a, const float * b, int rows, int cols, int rank, cudaStream_t s);
-
 } // namespace nv

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "kernels.cuh"
+#include "merge.h"
 
 namespace nv {
 
@@ -310,10 +311,8 @@ int nv_set_merge(nv_model * m, int set, int weight, int layer, int row0, int row
     const cudaStream_t s = m->lanes[0];
     NV_CU(cudaMemcpyAsync(m->factors, a, na * sizeof(float), cudaMemcpyHostToDevice, s));
     NV_CU(cudaMemcpyAsync(m->factors + na, b, nb * sizeof(float), cudaMemcpyHostToDevice, s));
-    if (m->half()) {
-        NV_TRY(nv::merge((__half *)at, m->factors, m->factors + na, rows, cols, rank, s));
-    } else {
-        NV_TRY(nv::merge((__nv_bfloat16 *)at, m->factors, m->factors + na, rows, cols, rank, s));
-    }
+    const int merged =
+        pp_merge(at, at, m->shape.type, cols, rows, m->factors, PP_F32, m->factors + na, PP_F32, rank, 1, s);
+    NV_TRY(nv::check((cudaError_t)merged, "merge"));
     return nv_model_flush(m, 0);
 }

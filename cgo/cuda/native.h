@@ -82,8 +82,7 @@ int nv_set_new(nv_model * m, int * set);
 int nv_set_reset(nv_model * m, int set); // a copy of the base again
 
 // nv_set_merge adds b (rows, rank) times a (rank, cols), float32 on the host, to rows
-// row0 and following of a matrix: the sum over rank from 0 up in float32, added to
-// the weight, rounded once.
+// row0 and following of a matrix, as pp_merge does with scale 1.
 int nv_set_merge(nv_model * m, int set, int weight, int layer, int row0, int rows, int cols, int rank, const float * a,
                  const float * b);
 

@@ -72,10 +72,20 @@ func open(path string) (*Kernels, error) {
 	case t == nil:
 		return nil, fmt.Errorf("%w: %s", ErrLoad, C.GoString(detail))
 	}
-	if abi := C.k_abi(t); abi != C.PP_WANTED_ABI {
-		return nil, fmt.Errorf("%w: %s has interface %d, this program wants %d; rebuild it", ErrLoad, path, abi, C.PP_WANTED_ABI)
+	k := &Kernels{Path: path, t: t}
+	if err := k.CheckInterface(C.PP_WANTED_ABI); err != nil {
+		return nil, err
 	}
-	return &Kernels{Path: path, t: t}, nil
+	return k, nil
+}
+
+// CheckInterface compares the library's number of its functions and structs with the one
+// that a caller was compiled for. The error wraps [ErrLoad].
+func (k *Kernels) CheckInterface(want int) error {
+	if abi := C.k_abi(k.t); int(abi) != want {
+		return fmt.Errorf("%w: %s has interface %d, this program wants %d; rebuild it", ErrLoad, k.Path, abi, want)
+	}
+	return nil
 }
 
 // PreloadHostLibraries loads [HostLibraries] from where toolkits and Python

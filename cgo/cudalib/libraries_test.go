@@ -3,6 +3,7 @@
 package cudalib_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,6 +86,14 @@ func device(t testing.TB) *cudalib.Kernels {
 func each(t *testing.T, test func(t *testing.T, k *cudalib.Kernels, gpu bool)) {
 	t.Run("emulated", func(t *testing.T) { test(t, emulated(t), false) })
 	t.Run("gpu", func(t *testing.T) { test(t, device(t), true) })
+}
+
+// A library of another version is refused, also by a package that was compiled against
+// another version than this one.
+func TestCheckInterface(t *testing.T) {
+	if err := emulated(t).CheckInterface(-1); !errors.Is(err, cudalib.ErrLoad) {
+		t.Errorf("interface -1: %v", err)
+	}
 }
 
 // put copies values to fresh device memory, freed with the test.

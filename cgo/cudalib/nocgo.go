@@ -21,6 +21,9 @@ func HasDriver() bool { return false }
 // Symbol fails.
 func (*Kernels) Symbol(string) (unsafe.Pointer, error) { return nil, ErrNoCgo }
 
+// CheckInterface fails.
+func (*Kernels) CheckInterface(int) error { return ErrNoCgo }
+
 // Device fails.
 func (*Kernels) Device() (Device, error) { return Device{}, ErrNoCgo }
 

@@ -38,8 +38,12 @@ type Library struct {
 	t *C.nv_table
 }
 
-// Open finds the functions. The error wraps cudalib.ErrLoad if one is missing.
+// Open finds the functions. The error wraps cudalib.ErrLoad if one is missing or they
+// are those of another version.
 func Open(k *cudalib.Kernels) (*Library, error) {
+	if err := k.CheckInterface(C.NV_WANTED_ABI); err != nil {
+		return nil, err
+	}
 	t := (*C.nv_table)(C.calloc(1, C.size_t(unsafe.Sizeof(C.nv_table{}))))
 	for i := range C.int(C.nv_n_functions) {
 		f, err := k.Symbol(C.GoString(C.n_name(i)))

@@ -10,6 +10,7 @@ import (
 	"personaprobe/cgo/cudalib"
 	"personaprobe/cgo/native"
 	"personaprobe/internal/cudatest"
+	"personaprobe/models/gguf"
 )
 
 // library opens the kernels, or skips the test where there are none or no GPU.
@@ -264,7 +265,8 @@ func TestMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if _, err := build(rand.New(rand.NewPCG(1, 2)), m); err != nil {
+	r := rand.New(rand.NewPCG(1, 2))
+	if _, err := build(r, m); err != nil {
 		t.Fatal(err)
 	}
 	read := func(set int) []byte {
@@ -282,21 +284,21 @@ func TestMerge(t *testing.T) {
 	if string(read(set)) != string(base) {
 		t.Fatal("a new set is not the base")
 	}
-	f := native.Factors{Weight: native.GateUp, Layer: 1, Row0: s.FFN, Rows: s.FFN, Cols: s.Hidden, Rank: 2,
-		A: make([]float32, 2*s.Hidden), B: make([]float32, 2*s.FFN)}
+	const rank = 300
+	f := native.Factors{Weight: native.GateUp, Layer: 1, Row0: s.FFN, Rows: s.FFN, Cols: s.Hidden, Rank: rank,
+		A: make([]float32, rank*s.Hidden), B: make([]float32, s.FFN*rank)}
 	for i := range f.A {
-		f.A[i] = 1
+		f.A[i] = float32(0.1 * r.NormFloat64())
 	}
 	for i := range f.B {
-		f.B[i] = 0.25
+		f.B[i] = float32(0.1 * r.NormFloat64())
 	}
 	if err := m.Merge(set, f); err != nil {
 		t.Fatal(err)
 	}
-	merged := read(set)
 	half := len(base) / 2
-	if string(merged[:half]) != string(base[:half]) || string(merged[half:]) == string(base[half:]) {
-		t.Error("the product went to other rows")
+	if merged := read(set); string(merged[:half]) != string(base[:half]) || string(merged[half:]) != string(plainMerge(t, base[half:], f)) {
+		t.Error("the set does not have the bytes of the plain computation")
 	}
 	if string(read(0)) != string(base) {
 		t.Error("the base has changed")
@@ -311,6 +313,26 @@ func TestMerge(t *testing.T) {
 	if err := m.Merge(set, f); !errors.Is(err, native.ErrArgument) {
 		t.Errorf("rows outside of the weight: %v", err)
 	}
+}
+
+// plainMerge is W + B x A in float32, term by term, rounded once.
+func plainMerge(t *testing.T, w []byte, f native.Factors) []byte {
+	values := make([]float32, f.Rows*f.Cols)
+	if err := gguf.BF16.Decode(values, w); err != nil {
+		t.Fatal(err)
+	}
+	for i := range values {
+		var sum float32
+		for k := range f.Rank {
+			sum += float32(f.B[i/f.Cols*f.Rank+k] * f.A[k*f.Cols+i%f.Cols])
+		}
+		values[i] += sum
+	}
+	out := make([]byte, len(w))
+	if err := gguf.BF16.Encode(out, values); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // TestMemory opens and closes models and decoders without losing device memory.

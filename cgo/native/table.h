@@ -3,7 +3,14 @@
 #ifndef PERSONAPROBE_NATIVE_TABLE_H
 #define PERSONAPROBE_NATIVE_TABLE_H
 
+#include "../cuda/device.h"
 #include "../cuda/native.h"
+
+// NV_WANTED_ABI is the interface that this package was compiled for. As in
+// cudalib/table.h it stands here as well as in device.h, because Go's build cache knows
+// of the files of this folder alone.
+#define NV_WANTED_ABI 4
+_Static_assert(NV_WANTED_ABI == PP_ABI, "cgo/cuda/device.h has another PP_ABI");
 
 // clang-format off
 #define NV_FUNCTIONS(X) \
