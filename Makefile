@@ -70,6 +70,10 @@ toolchain:
 lint: ## gofmt, go vet, golangci-lint
 	scripts/lint.sh
 
+.PHONY: vulncheck
+vulncheck: ## ask Go's vulnerability database about the program and its modules
+	scripts/vulncheck.sh
+
 .PHONY: env
 env: ## print the environment for calling go by hand: eval "$(make env)"
 	@echo "export CGO_ENABLED=1 CGO_CPPFLAGS='$(CGO_CPPFLAGS)' CGO_CFLAGS='$(CGO_CFLAGS)' CGO_CXXFLAGS='$(CGO_CXXFLAGS)'"
