@@ -5,93 +5,157 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"runtime"
+	"slices"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	llama "personaprobe/cgo"
 	"personaprobe/engine"
 )
 
-// Options says what to measure. Engine must name a model; everything else has
-// useful zero values.
+// Options says what Run measures. Engine must name a model; everything else has useful
+// zero values.
 type Options struct {
 	Engine  engine.Options
-	Adapter string        // applied in both measurements; "" is the base model
-	Length  int           // tokens of a completion; default 32
-	Time    time.Duration // about how long each measurement takes; default 10 s
+	Adapter string // for all but prompts and hidden states; "" is the base model
+	Rows    []int  // sequences of a step; default: 256 and 512, on a CPU what the engine has
+	Live    []int  // fewer sequences at the largest of Rows, to see what padding costs
+	Context int    // mean length of the sequences; default 300, on a CPU 56
+	Prompt  int    // tokens of a prompt; default 60, on a CPU 40
+	Repeat  int    // completions in a row's place, one after the other; default 2
+
+	// Temperature of the sampling, default 1. Random weights give nearly flat rows; at
+	// 0.1 theirs have the spread of a real model's.
+	Temperature float32
+
+	// Personas of the hidden-state job, 20 prompts each; default 205, on a CPU 6. Less
+	// than 0: no such job.
+	Personas int
+	Profile  bool // also tell where a step's time goes
 }
 
-// Result is what one run measured.
-type Result struct {
-	Model    string  `json:"model"`
-	Device   string  `json:"device"`
-	Cores    int     `json:"cores"`
-	Slots    int     `json:"slots"`
-	Contexts int     `json:"contexts"`
-	Threads  int     `json:"threads_per_context"`
-	Adapter  string  `json:"adapter"`
-	Bare     float64 `json:"bare_tokens_per_second"`   // full batches through the binding, no sampling
-	Engine   float64 `json:"engine_tokens_per_second"` // sampled tokens: scheduling, prompts, sampling, text included
-	Ratio    float64 `json:"ratio"`
-
-	// The same per second of CPU time, which other work on the machine bears on less.
-	BareCPU   float64 `json:"bare_tokens_per_cpu_second"`
-	EngineCPU float64 `json:"engine_tokens_per_cpu_second"`
-	RatioCPU  float64 `json:"ratio_cpu"`
-
-	Occupancy float64 `json:"occupancy"`
-	Prompt    int64   `json:"prompt_tokens"`
-	Tokens    int64   `json:"tokens"`
+// Report is what one run measured, with its configuration.
+type Report struct {
+	Model        string            `json:"model"`
+	Device       string            `json:"device"`
+	Cores        int               `json:"cores"`
+	Settings     map[string]string `json:"settings"` // of the engine that bear on the bytes
+	Adapter      string            `json:"adapter"`
+	Temperature  float32           `json:"temperature"`
+	Context      int               `json:"mean_context"`
+	Prompt       int               `json:"prompt_tokens"`
+	Contexts     int               `json:"contexts"`
+	Threads      int               `json:"threads_per_context"`
+	Load         float64           `json:"load_seconds"`
+	Copy         float64           `json:"copy_bytes_per_second,omitempty"` // measured in this run
+	Matrix       float64           `json:"matrix_operations_per_second,omitempty"`
+	Measurements []Measurement     `json:"measurements"`
+	Profiles     []Profile         `json:"profiles,omitempty"`
 }
 
-// Run measures the engine's throughput and the bare decode rate in turn, bare,
-// engine, bare, so that a machine that changes its pace shows.
-func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.Length == 0 {
-		o.Length = 32
+// Measurement is one figure with what it can be compared to.
+type Measurement struct {
+	Name         string  `json:"name"`
+	Rows         int     `json:"rows,omitempty"`      // of a step
+	Rate         float64 `json:"rate"`                // Unit
+	Unit         string  `json:"unit"`                // per second
+	Milliseconds float64 `json:"ms"`                  // of a step, a prompt or a switch
+	Occupancy    float64 `json:"occupancy,omitempty"` // of the rows, 0 to 1
+	PerCPU       float64 `json:"per_cpu_second,omitempty"`
+	OfBare       float64 `json:"of_bare,omitempty"` // Rate / that of the decode alone
+	Roof         float64 `json:"roof,omitempty"`    // Rate that the device allows
+	OfRoof       float64 `json:"of_roof,omitempty"` // Rate / Roof
+}
+
+// The names of measurements.
+const (
+	nameEngine   = "engine"            // all included: scheduling, prompts, sampling, text
+	nameBare     = "decode alone"      // full steps without scheduling and sampling
+	nameStep     = "step alone"        // on the native path: the step's graph replayed
+	nameProducts = "products alone"    // on the native path: the step's matrix products replayed
+	nameLive     = "engine, %d live"   // fewer sequences than rows
+	namePrompts  = "prompts, one each" // one after the other
+	nameStates   = "hidden states"
+	nameShared   = "hidden states, prefixes shared"
+	nameSwitch   = "adapter switch"
+)
+
+func (o *Options) defaults(gpu bool) {
+	mean, prompt, personas := 56, 40, 6
+	if gpu {
+		mean, prompt, personas = 300, 60, 205
 	}
-	if o.Time == 0 {
-		o.Time = 10 * time.Second
+	for _, d := range []struct {
+		value     *int
+		byDefault int
+	}{{&o.Context, mean}, {&o.Prompt, prompt}, {&o.Personas, personas}, {&o.Repeat, 2}} {
+		if *d.value == 0 {
+			*d.value = d.byDefault
+		}
 	}
+	if o.Temperature == 0 {
+		o.Temperature = 1
+	}
+}
+
+// length is how long completions are, so that sequences have the mean length.
+func (o *Options) length() int { return 2 * (o.Context - o.Prompt) }
+
+// run is one Run under way.
+type run struct {
+	Options
+	e      *engine.Engine
+	roof   *roof // nil on a CPU
+	report *Report
+}
+
+// Run measures at each number of rows the engine end to end beside the decode alone,
+// then prompts, hidden states and the change of adapters.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	start := time.Now()
 	e, err := engine.Open(ctx, o.Engine)
 	if err != nil {
 		return nil, err
 	}
 	defer e.Close()
-	before, err := bare(ctx, e, o)
-	if err != nil {
-		return nil, err
+	load := time.Since(start)
+	o.defaults(e.GPUs() > 0)
+	if o.length() < 1 {
+		return nil, fmt.Errorf("%w: a mean context of %d is not longer than the prompt's %d tokens", engine.ErrOptions, o.Context, o.Prompt)
 	}
-	used := cpuTime()
-	counts, took, err := generate(ctx, e, o)
-	if err != nil {
-		return nil, err
+	r := &run{Options: o, e: e, report: &Report{
+		Model: e.Info().Description, Device: e.Device(), Cores: runtime.NumCPU(), Adapter: o.Adapter, Temperature: o.Temperature,
+		Context: o.Context, Prompt: o.Prompt, Load: load.Seconds(),
+	}}
+	if e.GPUs() > 0 {
+		if r.roof, err = newRoof(e); err != nil {
+			return nil, err
+		}
+		r.report.Copy, r.report.Matrix = r.roof.Copy, r.roof.Matrix
 	}
-	used = cpuTime() - used
-	after, err := bare(ctx, e, o)
-	if err != nil {
-		return nil, err
+	if len(r.Rows) == 0 {
+		r.Rows = []int{e.Options().Slots}
+		if e.GPUs() > 0 {
+			r.Rows = []int{256, 512}
+		}
+	}
+	for _, rows := range r.Rows {
+		if err := r.at(ctx, rows); err != nil {
+			return nil, fmt.Errorf("%d rows: %w", rows, err)
+		}
+	}
+	for _, part := range []func(context.Context) error{r.live, r.prompts, r.states, r.adapterSwitch} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
 	}
 	opts := e.Options()
-	tokens := float64(counts.Tokens)
-	r := &Result{
-		Model: e.Info().Description, Device: e.Device(), Cores: runtime.NumCPU(),
-		Slots: opts.Slots, Contexts: opts.Contexts, Threads: max(1, opts.Threads/opts.Contexts), Adapter: o.Adapter,
-		Bare: (before.second + after.second) / 2, Engine: tokens / took.Seconds(),
-		BareCPU: (before.cpuSecond + after.cpuSecond) / 2, EngineCPU: tokens / used.Seconds(),
-		Occupancy: counts.Occupancy(), Prompt: counts.PromptTokens, Tokens: counts.Tokens,
-	}
-	r.Ratio, r.RatioCPU = r.Engine/r.Bare, r.EngineCPU/r.BareCPU
-	return r, nil
+	r.report.Settings = e.Settings()
+	r.report.Contexts, r.report.Threads = opts.Contexts, max(1, opts.Threads/opts.Contexts)
+	return r.report, nil
 }
 
-// rate is tokens per second, and per second of CPU time.
-type rate struct{ second, cpuSecond float64 }
+func (r *run) add(m ...Measurement) { r.report.Measurements = append(r.report.Measurements, m...) }
 
 // cpuTime is what the process has used so far, on all threads.
 func cpuTime() time.Duration {
@@ -102,176 +166,59 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-const promptLength = 40
-
-// bare is the rate of full batches through the binding alone, in as many contexts
-// and with as many rows as the engine uses.
-func bare(ctx context.Context, e *engine.Engine, o Options) (rate, error) {
-	opts := e.Options()
-	m, err := llama.OpenModel(e.Files().Model, llama.ModelOptions{GPULayers: gpuLayers(opts)})
-	if err != nil {
-		return rate{}, err
-	}
-	defer m.Close()
-	var adapter *llama.Adapter
-	merged := e.Settings()["adapters"] == "merged" // it costs what the base model costs
-	if o.Adapter != "" && !merged {
-		if adapter, err = m.OpenAdapter(e.Files().Adapters[o.Adapter]); err != nil {
-			return rate{}, err
-		}
-		defer adapter.Close()
-	}
-	loops := make([]*bareLoop, opts.Contexts)
-	for i := range loops {
-		if loops[i], err = newBareLoop(m, adapter, opts); err != nil {
-			return rate{}, err
-		}
-		defer loops[i].context.Close()
-	}
-	var wg errgroup.Group
-	start, used := time.Now(), cpuTime()
-	for _, l := range loops {
-		wg.Go(func() error { return l.run(ctx, start.Add(o.Time), o.Length) })
-	}
-	if err := wg.Wait(); err != nil {
-		return rate{}, err
-	}
-	tokens := 0.0
-	for _, l := range loops {
-		tokens += float64(l.steps * l.rows)
-	}
-	return rate{tokens / time.Since(start).Seconds(), tokens / (cpuTime() - used).Seconds()}, nil
+// spent is what a piece of work took.
+type spent struct {
+	counts    engine.Counts
+	wall, cpu time.Duration
 }
 
-func gpuLayers(o engine.Options) int {
-	if o.CPU {
-		return 0
-	}
-	return -1
-}
-
-// bareLoop decodes full batches in one context.
-type bareLoop struct {
-	context *llama.Context
-	rows    int
-	steps   int
-	outputs []int32 // not nil: logits stay on the device
-}
-
-// newBareLoop makes a context whose sequences all hold a prompt.
-func newBareLoop(m *llama.Model, adapter *llama.Adapter, opts engine.Options) (_ *bareLoop, err error) {
-	rows := opts.Slots / opts.Contexts
-	c, err := m.NewContext(llama.ContextOptions{
-		Sequences: max(rows, 2), Cells: opts.Context, Batch: max(rows, promptLength),
-		Threads: max(1, opts.Threads/opts.Contexts), KVType: llama.TypeF16,
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = c.Close() // cannot fail
-		}
-	}()
-	if err := c.SetAdapter(adapter, 1); err != nil {
-		return nil, err
-	}
-	var b llama.Batch
-	for i := range int32(promptLength) {
-		b.Add(100+i, i, 0, i >= promptLength-2)
-	}
-	if err := c.Decode(&b, nil); err != nil {
-		return nil, err
-	}
-	for s := 1; s < rows; s++ {
-		if err := c.Fork(s, 0); err != nil {
-			return nil, err
-		}
-	}
-	l := &bareLoop{context: c, rows: rows}
-	if !opts.CPU {
-		l.outputs = make([]int32, rows)
-	}
-	return l, nil
-}
-
-// run decodes until the deadline, rewinding every length steps.
-func (l *bareLoop) run(ctx context.Context, deadline time.Time, length int) error {
-	var b llama.Batch
-	for time.Now().Before(deadline) && ctx.Err() == nil {
-		for k := range length {
-			b.Reset()
-			for s := range l.rows {
-				b.Add(int32(100+(s*7+k)%1000), int32(promptLength+k), int32(s), true)
-			}
-			if err := l.decode(&b); err != nil {
-				return err
-			}
-			l.steps++
-		}
-		for s := range l.rows {
-			if err := l.context.Remove(s, promptLength); err != nil {
-				return err
-			}
-		}
-	}
-	return ctx.Err()
-}
-
-// decode computes a batch and waits for the device.
-func (l *bareLoop) decode(b *llama.Batch) error {
-	if l.outputs != nil {
-		_, err := l.context.DecodeOnDevice(b, true, l.outputs)
-		return err
-	}
-	if err := l.context.Decode(b, nil); err != nil {
-		return err
-	}
-	_, err := l.context.Logits()
-	return err
-}
-
-// generate lets the engine serve requests like the study's, thirty completions a
-// prompt, without end, and counts what it does in o.Time: full batches are
-// compared with full batches.
-func generate(ctx context.Context, e *engine.Engine, o Options) (engine.Counts, time.Duration, error) {
+// synthetic lets the engine complete prompts of arbitrary tokens, n times each.
+func (r *run) synthetic(ctx context.Context, adapter string, length, n, prompts int) (spent, error) {
+	sampling := engine.DefaultSampling()
+	sampling.Temperature = r.Temperature
 	requests := func(yield func(engine.Request) bool) {
-		for i := 0; yield(request(i, o)); i++ {
+		for i := range prompts {
+			q := engine.Request{Adapter: adapter, N: n, Sampling: sampling, MaxTokens: length}
+			for k := range r.Prompt {
+				q.Tokens = append(q.Tokens, int32(100+(i*31+k*7)%1500))
+			}
+			if !yield(q) {
+				return
+			}
 		}
 	}
-	before := e.Counts()
-	start := time.Now()
-	for _, err := range e.Generate(ctx, requests) {
+	before, start, used := r.e.Counts(), time.Now(), cpuTime()
+	for _, err := range r.e.Generate(ctx, requests) {
 		if err != nil {
-			return engine.Counts{}, 0, err
-		}
-		if time.Since(start) >= o.Time {
-			break
+			return spent{}, err
 		}
 	}
-	return e.Counts().Sub(before), time.Since(start), nil
+	return spent{r.e.Counts().Sub(before), time.Since(start), cpuTime() - used}, nil
 }
 
-// request is the i-th of the requests, all with different prompts.
-func request(i int, o Options) engine.Request {
-	r := engine.Request{Adapter: o.Adapter, N: 30, Sampling: engine.DefaultSampling(), MaxTokens: o.Length}
-	for k := range promptLength {
-		r.Tokens = append(r.Tokens, int32(100+(i*31+k*7)%1500))
-	}
-	return r
-}
+func (s spent) rate() float64 { return float64(s.counts.Tokens) / s.wall.Seconds() }
 
-// WriteText prints the result as a table.
-func (r *Result) WriteText(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	adapter := r.Adapter
-	if adapter == "" {
-		adapter = "none"
+// study are prompts as a study has them, of arbitrary tokens: each persona's with 20
+// questions, and the layers that are read at their ends, those that the model has.
+func study(personas, modelLayers int) (prompts [][]int32, layers []int) {
+	const questions, shared, own = 20, 38, 22
+	for p := range personas {
+		for q := range questions {
+			var ids []int32
+			for k := range shared + own {
+				if k < shared {
+					ids = append(ids, int32(100+(p*31+k*7)%1500))
+				} else {
+					ids = append(ids, int32(100+(q*37+k*11)%1500))
+				}
+			}
+			prompts = append(prompts, ids)
+		}
 	}
-	fmt.Fprintf(t, "model\t%s\ndevice\t%s, %d cores\nslots\t%d in %d contexts, %d threads each\nadapter\t%s\n",
-		r.Model, r.Device, r.Cores, r.Slots, r.Contexts, r.Threads, adapter)
-	fmt.Fprintf(t, "bare decode\t%.0f tok/s, %.0f per CPU second\n", r.Bare, r.BareCPU)
-	fmt.Fprintf(t, "engine\t%.0f tok/s, %.0f per CPU second, occupancy %.1f %%\n", r.Engine, r.EngineCPU, 100*r.Occupancy)
-	fmt.Fprintf(t, "ratio\t%.3f, by CPU time %.3f\n", r.Ratio, r.RatioCPU)
-	return t.Flush()
+	for _, l := range []int{10, 15, 20, 25} {
+		if at := l * modelLayers / 28; !slices.Contains(layers, at) {
+			layers = append(layers, at)
+		}
+	}
+	return prompts, layers
 }

@@ -9,16 +9,16 @@ import (
 	"text/tabwriter"
 )
 
-// ErrFile marks a file that is no result of the suite.
-var ErrFile = errors.New("not a result of bench suite --json")
+// ErrFile marks a file that is no result of bench.
+var ErrFile = errors.New("not a result of bench --json")
 
-// ReadSuite reads a result that was written as JSON.
-func ReadSuite(path string) (*Suite, error) {
+// Read reads a result that was written as JSON.
+func Read(path string) (*Report, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Suite{}
+	s := &Report{}
 	if err := json.Unmarshal(raw, s); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrFile, err)
 	}
@@ -31,9 +31,10 @@ func ReadSuite(path string) (*Suite, error) {
 // Compare prints the figures of two results side by side, b relative to a. Figures
 // that only one of them has are listed with a dash. What differs in their
 // configurations comes first, because it may explain the rest.
-func Compare(w io.Writer, a, b *Suite) error {
+func Compare(w io.Writer, a, b *Report) error {
 	for _, d := range []struct{ what, a, b string }{
 		{"model", a.Model, b.Model}, {"device", a.Device, b.Device}, {"adapter", a.Adapter, b.Adapter},
+		{"temperature", fmt.Sprint(a.Temperature), fmt.Sprint(b.Temperature)}, {"prompts", fmt.Sprint(a.Prompt), fmt.Sprint(b.Prompt)},
 		{"cores", fmt.Sprint(a.Cores), fmt.Sprint(b.Cores)}, {"mean context", fmt.Sprint(a.Context), fmt.Sprint(b.Context)},
 		{"settings", fmt.Sprint(a.Settings), fmt.Sprint(b.Settings)},
 	} {
@@ -58,7 +59,7 @@ func Compare(w io.Writer, a, b *Suite) error {
 	return t.Flush()
 }
 
-func (s *Suite) find(name string, rows int) *Measurement {
+func (s *Report) find(name string, rows int) *Measurement {
 	for i := range s.Measurements {
 		if m := &s.Measurements[i]; m.Name == name && m.Rows == rows {
 			return m

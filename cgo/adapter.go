@@ -47,7 +47,9 @@ func (a *Adapter) Close() error {
 	if a.c == nil {
 		return nil
 	}
-	C.llama_adapter_lora_free(a.c)
+	if !bool(C.pp_device_failed()) {
+		C.llama_adapter_lora_free(a.c)
+	}
 	a.c = nil
 	a.m.unuse()
 	return nil
@@ -75,7 +77,7 @@ func (c *Context) SetAdapter(a *Adapter, scale float32) error {
 	}
 	code := C.pp_set_adapters(c.c, &a.c, (*C.float)(&scale), 1)
 	if int(code) != C.PP_OK {
-		return opError("set adapter", ErrCompute)
+		return failure("set adapter")
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import "C"
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -119,6 +120,19 @@ func decodeError(code C.int) error {
 	case C.PP_NO_TENSOR:
 		return opError("decode: a tapped tensor is not in the model's graph", ErrBatch)
 	default:
-		return opError("decode", ErrCompute)
+		return failure("decode")
 	}
+}
+
+// failure is the error of an operation that failed inside the device's code, which
+// tells of a lack of memory in its log alone.
+func failure(op string) error {
+	lines := recentErrors.take()
+	kind := ErrCompute
+	for _, l := range lines {
+		if strings.Contains(l, "out of memory") || strings.Contains(l, "ALLOC_FAILED") {
+			kind = ErrMemory
+		}
+	}
+	return &Error{Op: op, Kind: kind, Detail: strings.Join(lines, "; ")}
 }

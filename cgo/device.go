@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"fmt"
+	"time"
 
 	"personaprobe/cgo/cudalib"
 )
@@ -16,9 +17,11 @@ import (
 // A batch that llama.cpp would not compute as one piece is [ErrBatch]: sequences must
 // be neighbours and get equally many tokens. stable says that batches of this size
 // will follow one another, so that launching them as a graph pays.
-func (c *Context) DecodeOnDevice(b *Batch, stable bool, rows []int32) (cudalib.Logits, error) {
-	var out cudalib.Logits
-	err := c.do(func() error {
+//
+// launching is how long it took to hand the work to the device; waiting for it comes
+// on top.
+func (c *Context) DecodeOnDevice(b *Batch, stable bool, rows []int32) (out cudalib.Logits, launching time.Duration, err error) {
+	err = c.do(func() error {
 		if err := c.check(b, nil); err != nil {
 			return err
 		}
@@ -40,10 +43,11 @@ func (c *Context) DecodeOnDevice(b *Batch, stable bool, rows []int32) (cudalib.L
 		if err := decodeError(code); err != nil {
 			return err
 		}
+		launching = time.Duration(logits.launch_ns)
 		out = cudalib.Logits{At: cudalib.Memory(uintptr(logits.at)), OnHost: bool(logits.on_host), Stride: c.m.info.Vocab, Vocab: c.m.info.Vocab}
 		return nil
 	})
-	return out, err
+	return out, launching, err
 }
 
 // Pair is a weight that an adapter changes, with the two factors of the change.

@@ -152,7 +152,9 @@ func (m *Model) unuse() {
 
 func (m *Model) freeIfUnused() {
 	if m.closed && m.users == 0 && m.c != nil {
-		C.llama_model_free(m.c)
+		if !bool(C.pp_device_failed()) {
+			C.llama_model_free(m.c)
+		}
 		m.c = nil
 	}
 }

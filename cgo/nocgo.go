@@ -2,7 +2,11 @@
 
 package llama
 
-import "personaprobe/cgo/cudalib"
+import (
+	"time"
+
+	"personaprobe/cgo/cudalib"
+)
 
 // Without cgo there is no llama.cpp. Everything compiles and fails with
 // ErrNoCgo, so that tools and the pure Go packages still build.
@@ -101,8 +105,8 @@ func (*Context) Logits() ([]float32, error) { return nil, ErrNoCgo }
 func (*Context) Decode(*Batch, *Tap) error { return ErrNoCgo }
 
 // DecodeOnDevice fails.
-func (*Context) DecodeOnDevice(*Batch, bool, []int32) (cudalib.Logits, error) {
-	return cudalib.Logits{}, ErrNoCgo
+func (*Context) DecodeOnDevice(*Batch, bool, []int32) (cudalib.Logits, time.Duration, error) {
+	return cudalib.Logits{}, 0, ErrNoCgo
 }
 
 // Pair is a weight that an adapter changes.

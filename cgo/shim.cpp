@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <cstring>
+#include <exception>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -86,8 +88,20 @@ bool on_eval(struct ggml_tensor * t, bool ask, void * user) {
     return tp->error == PP_OK && !(tp->stop && tp->seen == tp->names.size());
 }
 
-// copy_rows copies the first n rows of a two-dimensional tensor.
-void copy_rows(ggml_tensor * src, ggml_tensor * dst, int64_t n) {
+// backend_of is the backend of the context that computes on a buffer of a device, or
+// null.
+ggml_backend_t backend_of(const llama_context * ctx, ggml_backend_buffer_t buffer) {
+    for (const auto & b : ctx->backends) {
+        if (ggml_backend_supports_buft(b.get(), ggml_backend_buffer_get_type(buffer))) {
+            return b.get();
+        }
+    }
+    return nullptr;
+}
+
+// copy_rows copies the first n rows of a two-dimensional tensor. On a device it only
+// queues the copy, before whatever that backend computes next.
+void copy_rows(const llama_context * ctx, ggml_tensor * src, ggml_tensor * dst, int64_t n) {
     if (ggml_backend_buffer_is_host(src->buffer) && ggml_backend_buffer_is_host(dst->buffer)) {
         std::memcpy(dst->data, src->data, n * src->nb[1]);
         return;
@@ -96,7 +110,12 @@ void copy_rows(ggml_tensor * src, ggml_tensor * dst, int64_t n) {
     ggml_tensor b = *dst;
     a.ne[1] = b.ne[1] = n;
     a.nb[2] = a.nb[3] = b.nb[2] = b.nb[3] = n * a.nb[1];
-    ggml_backend_tensor_copy(&a, &b);
+    ggml_backend_t backend = backend_of(ctx, src->buffer);
+    if (backend && backend == backend_of(ctx, dst->buffer)) {
+        ggml_backend_tensor_copy_async(backend, backend, &a, &b);
+    } else {
+        ggml_backend_tensor_copy(&a, &b);
+    }
 }
 
 // copy_used_cells does the copies that a seq_cp to another stream has left pending,
@@ -115,8 +134,8 @@ void copy_used_cells(llama_context * ctx) {
         const auto dst = pending.sdst[i];
         const auto n   = (int64_t)kv->v_cells[src].used_max_p1();
         for (auto & layer : kv->layers) {
-            copy_rows(layer.k_stream[src], layer.k_stream[dst], n);
-            copy_rows(layer.v_stream[src], layer.v_stream[dst], n);
+            copy_rows(ctx, layer.k_stream[src], layer.k_stream[dst], n);
+            copy_rows(ctx, layer.v_stream[src], layer.v_stream[dst], n);
         }
     }
     pending.ssrc.clear();
@@ -150,9 +169,28 @@ void pp_log_to_go(void) { llama_log_set(on_log, nullptr); }
 
 const char * pp_system_info(void) { return llama_print_system_info(); }
 
-// log_of_plugins sends what the plugins in dir log where llama.cpp's log goes: they come
-// with a copy of ggml's base library, which has a callback of its own.
-static void log_of_plugins(const std::string & dir) {
+// ggml's CUDA code answers a failed allocation, like any failure, by ending the process.
+// An exception instead lets the caller end its work in order. What it leaves behind on
+// the device is unknown, so from then on nothing is freed (see pp_device_failed).
+static std::atomic<bool> device_failed{ false };
+
+static void on_ggml_abort(const char * message) {
+    if (!device_failed.exchange(true)) {
+        goLlamaLog(GGML_LOG_LEVEL_ERROR, const_cast<char *>(message));
+    }
+    if (std::uncaught_exceptions() > 0) {
+        return; // a destructor failed as well; ggml ends the process
+    }
+    throw std::runtime_error(message);
+}
+
+bool pp_device_failed(void) { return device_failed.load(); }
+
+// adopt_plugins sends what the plugins in dir log, and their reports of fatal failures,
+// where llama.cpp's go: they come with a copy of ggml's base library, which has
+// callbacks of its own.
+static void adopt_plugins(const std::string & dir) {
+    ggml_set_abort_callback(on_ggml_abort);
     for (const char * name : { "libggml-base.so", "libggml-base.so.0" }) {
         void * base = dlopen((dir + "/" + name).c_str(), RTLD_LAZY);
         if (!base) {
@@ -162,13 +200,17 @@ static void log_of_plugins(const std::string & dir) {
         if (set && set != &ggml_log_set) {
             set(on_log, nullptr);
         }
+        const auto abort = reinterpret_cast<decltype(&ggml_set_abort_callback)>(dlsym(base, "ggml_set_abort_callback"));
+        if (abort && abort != &ggml_set_abort_callback) {
+            abort(on_ggml_abort);
+        }
         return; // it stays loaded, for the plugin
     }
 }
 
 int pp_load_backends(const char * dir) {
     try {
-        log_of_plugins(dir);
+        adopt_plugins(dir);
         ggml_backend_load_all_from_path(dir);
     } catch (...) {
     }
@@ -240,7 +282,7 @@ pp_context * pp_context_new(llama_model * model, pp_context_params params) {
 }
 
 void pp_context_free(pp_context * c) {
-    if (!c) {
+    if (!c || pp_device_failed()) {
         return;
     }
     // This copy of ggml calls reset() on every backend when the scheduler goes,
@@ -346,13 +388,17 @@ int pp_set_adapters(pp_context * c, llama_adapter_lora ** adapters, const float 
     // A batch of the shape of the one before it reuses that one's graph, and llama.cpp
     // takes adapters for equal because they are kept at the same address: without this
     // it would be computed with the adapters of the batch before.
-    c->ctx->synchronize();
-    c->ctx->gf_res_prev->reset();
-    llama_clear_adapter_lora(c->ctx);
-    for (int i = 0; i < n; i++) {
-        if (llama_set_adapter_lora(c->ctx, adapters[i], scales[i]) != 0) {
-            return PP_COMPUTE;
+    try {
+        c->ctx->synchronize();
+        c->ctx->gf_res_prev->reset();
+        llama_clear_adapter_lora(c->ctx);
+        for (int i = 0; i < n; i++) {
+            if (llama_set_adapter_lora(c->ctx, adapters[i], scales[i]) != 0) {
+                return PP_COMPUTE;
+            }
         }
+        return PP_OK;
+    } catch (...) {
+        return PP_EXCEPTION;
     }
-    return PP_OK;
 }

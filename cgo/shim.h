@@ -35,6 +35,11 @@ void         pp_log_to_go(void);
 const char * pp_system_info(void);
 int          pp_load_backends(const char * dir); // returns how many devices there are
 
+// pp_device_failed reports whether a plugin has met a failure that it does not survive,
+// such as memory that it could not get in the middle of a step. The call that met it
+// returned PP_EXCEPTION or the like; freeing is of no use after it, and dangerous.
+bool pp_device_failed(void);
+
 // Model.
 
 struct llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, bool vocab_only);
@@ -83,8 +88,9 @@ const float * pp_logits(pp_context * c);
 
 // pp_device_logits are the logits of a pp_decode_device, (n_outputs, n_vocab) floats.
 typedef struct {
-    const void * at;      // where they are: an address of the device, or of the host
-    bool         on_host; //
+    const void * at;        // where they are: an address of the device, or of the host
+    bool         on_host;   //
+    int64_t      launch_ns; // that passed until the device had all of its work
 } pp_device_logits;
 
 // pp_decode_device is pp_decode without taps that leaves the logits where they were

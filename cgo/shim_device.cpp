@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <new>
 #include <numeric>
@@ -36,7 +37,8 @@ int status_code(ggml_status status) {
 
 // compute is llama_context::decode for a batch that is one piece, without its end:
 // the copy of the logits to the host.
-int compute(llama_context & x, const llama_batch & b, bool stable, ggml_tensor ** logits) {
+int compute(llama_context & x, const llama_batch & b, bool stable, ggml_tensor ** logits, int64_t * launch_ns) {
+    const auto start = std::chrono::steady_clock::now();
     if (!x.balloc->init(b, *llama_model_get_vocab(&x.model), x.memory.get(), llama_model_n_embd_inp(&x.model),
                         x.cparams.kv_unified ? LLAMA_MAX_SEQ : x.cparams.n_seq_max, false)) {
         return PP_BATCH;
@@ -68,7 +70,8 @@ int compute(llama_context & x, const llama_batch & b, bool stable, ggml_tensor *
         forget(x, b);
         return status_code(status);
     }
-    *logits = res->get_logits();
+    *logits    = res->get_logits();
+    *launch_ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
     ggml_backend_sched_synchronize(x.sched.get());
     return PP_OK;
 }
@@ -90,7 +93,7 @@ int pp_decode_device(pp_context * c, int n, const int32_t * tokens, const int32_
     }
     ggml_tensor * t = nullptr;
     try {
-        const int code = compute(x, make_batch(c, n, tokens, pos, seq, output), stable, &t);
+        const int code = compute(x, make_batch(c, n, tokens, pos, seq, output), stable, &t, &logits->launch_ns);
         if (code != PP_OK) {
             return code;
         }

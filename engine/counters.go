@@ -8,8 +8,19 @@ import (
 // Counters tell how far an engine has come; they may be read at any time.
 type Counters struct {
 	steps, prompt, generated, rows, slots, completions atomic.Int64
-	computed, chosen                                   atomic.Int64 // nanoseconds
+	times                                              [nTimes]atomic.Int64 // nanoseconds
 }
+
+// The parts of Times.
+const (
+	timePrompts = iota
+	timeForks
+	timeDecoding
+	timeLaunching
+	timeSampling
+	timeKernel
+	nTimes
+)
 
 // Counts is a reading of Counters.
 type Counts struct {
@@ -20,9 +31,25 @@ type Counts struct {
 	Rows         int64 // occupied rows, summed over the steps
 	Slots        int64 // rows there could have been
 
-	// Times of llama.cpp's contexts, added up: in decodes of steps, prompts not
-	// included, until the device was done, and in choosing their tokens.
-	Decoding, Choosing time.Duration
+	Times // of llama.cpp's contexts
+}
+
+// Times is where the time of llama.cpp's contexts went, added up over them. What is left
+// of the time on the clock is the scheduler's, and waiting for requests and consumers.
+type Times struct {
+	Prompts   time.Duration // computing prompts and drawing their first tokens
+	Forks     time.Duration // copying prompts; on a GPU, handing the copies over
+	Decoding  time.Duration // decodes of steps until the device was done
+	Launching time.Duration // of Decoding: until the device had all of its work; 0 on the CPU
+	Sampling  time.Duration // choosing the steps' tokens
+	Kernel    time.Duration // of Sampling: the kernel on the device, by its events
+}
+
+func (t Times) sub(earlier Times) Times {
+	return Times{
+		Prompts: t.Prompts - earlier.Prompts, Forks: t.Forks - earlier.Forks, Decoding: t.Decoding - earlier.Decoding,
+		Launching: t.Launching - earlier.Launching, Sampling: t.Sampling - earlier.Sampling, Kernel: t.Kernel - earlier.Kernel,
+	}
 }
 
 // Occupancy is the share of slots that had a row, in [0, 1].
@@ -42,8 +69,7 @@ func (c Counts) Sub(earlier Counts) Counts {
 		Completions:  c.Completions - earlier.Completions,
 		Rows:         c.Rows - earlier.Rows,
 		Slots:        c.Slots - earlier.Slots,
-		Decoding:     c.Decoding - earlier.Decoding,
-		Choosing:     c.Choosing - earlier.Choosing,
+		Times:        c.Times.sub(earlier.Times),
 	}
 }
 
@@ -56,8 +82,10 @@ func (c *Counters) Read() Counts {
 		Completions:  c.completions.Load(),
 		Rows:         c.rows.Load(),
 		Slots:        c.slots.Load(),
-		Decoding:     time.Duration(c.computed.Load()),
-		Choosing:     time.Duration(c.chosen.Load()),
+		Times: Times{
+			Prompts: c.time(timePrompts), Forks: c.time(timeForks), Decoding: c.time(timeDecoding),
+			Launching: c.time(timeLaunching), Sampling: c.time(timeSampling), Kernel: c.time(timeKernel),
+		},
 	}
 }
 
@@ -71,8 +99,11 @@ func (c *Counters) addStep(s *Step, slots int) {
 	c.slots.Add(int64(slots))
 }
 
-// addTimes notes what a decode and the choice of its tokens took.
-func (c *Counters) addTimes(decode, choose time.Duration) {
-	c.computed.Add(int64(decode))
-	c.chosen.Add(int64(choose))
+func (c *Counters) time(part int) time.Duration { return time.Duration(c.times[part].Load()) }
+
+// add notes time spent on a part. Nobody needs to count.
+func (c *Counters) add(part int, d time.Duration) {
+	if c != nil {
+		c.times[part].Add(int64(d))
+	}
 }

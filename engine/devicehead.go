@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/cudalib"
 	"personaprobe/sampler"
@@ -15,6 +17,8 @@ type deviceHead struct {
 	rows    []int32        // device row of each output of the last batch
 	draws   []cudalib.Draw
 	choices []cudalib.Choice
+
+	launching, kernel time.Duration // of the last compute and choose
 }
 
 // maxDraws is how many draws a deviceHead makes in one launch; a prompt's first tokens
@@ -30,11 +34,12 @@ func newDeviceHead(ctx *llama.Context, k *cudalib.Kernels, vocab int) (*deviceHe
 }
 
 func (d *deviceHead) compute(b *llama.Batch, stable bool) (err error) {
-	d.logits, err = d.ctx.DecodeOnDevice(b, stable, d.rows)
+	d.logits, d.launching, err = d.ctx.DecodeOnDevice(b, stable, d.rows)
 	return err
 }
 
 func (d *deviceHead) choose(dst []sampler.Choice, draws []pendingDraw) ([]sampler.Choice, error) {
+	d.kernel = 0
 	for len(draws) > 0 {
 		n := min(len(draws), maxDraws)
 		d.draws = d.draws[:0]
@@ -44,7 +49,11 @@ func (d *deviceHead) choose(dst []sampler.Choice, draws []pendingDraw) ([]sample
 		if err := d.sampler.Sample(d.logits, d.draws, d.choices); err != nil {
 			return dst, err
 		}
-		var err error
+		took, err := d.sampler.Took()
+		if err != nil {
+			return dst, err
+		}
+		d.kernel += took
 		if dst, err = appendChoices(dst, d.choices[:n]); err != nil {
 			return dst, err
 		}
@@ -52,5 +61,7 @@ func (d *deviceHead) choose(dst []sampler.Choice, draws []pendingDraw) ([]sample
 	}
 	return dst, nil
 }
+
+func (d *deviceHead) spent() (launching, kernel time.Duration) { return d.launching, d.kernel }
 
 func (d *deviceHead) close() error { return d.sampler.Close() }

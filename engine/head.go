@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"time"
 
 	llama "personaprobe/cgo"
 	"personaprobe/sampler"
@@ -15,6 +16,9 @@ type head interface {
 	// choose makes the draws, each from a row of the last batch's logits, and appends
 	// the choices in their order. Rows count the batch's outputs.
 	choose(dst []sampler.Choice, draws []pendingDraw) ([]sampler.Choice, error)
+	// spent is how long the last compute took to hand its work to a device, and how long
+	// the last choose's kernel ran there.
+	spent() (launching, kernel time.Duration)
 	close() error
 }
 
@@ -35,6 +39,8 @@ func newCPUHead(ctx *llama.Context, vocab int) *cpuHead {
 }
 
 func (c *cpuHead) compute(b *llama.Batch, _ bool) error { return c.ctx.Decode(b, nil) }
+
+func (c *cpuHead) spent() (launching, kernel time.Duration) { return 0, 0 }
 
 func (c *cpuHead) close() error { return nil }
 

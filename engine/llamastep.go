@@ -40,6 +40,8 @@ func (l *llamaStepper) Capacity() Capacity { return l.capacity }
 func (l *llamaStepper) Use(adapter string) error { return l.use(adapter) }
 
 func (l *llamaStepper) Fork(dst, src int) error {
+	start := time.Now()
+	defer func() { l.counters.add(timeForks, time.Since(start)) }()
 	l.length[dst] = l.length[src]
 	return l.ctx.Fork(dst, src)
 }
@@ -53,6 +55,7 @@ func (l *llamaStepper) Free(slot int) error {
 func (l *llamaStepper) Finish(*Step) error { return nil }
 
 func (l *llamaStepper) Start(s *Step) error {
+	start := time.Now()
 	for rest := s.Chunks; len(rest) > 0; {
 		n := l.mergeable(rest)
 		if err := l.prefill(s, rest[:n]); err != nil {
@@ -60,6 +63,7 @@ func (l *llamaStepper) Start(s *Step) error {
 		}
 		rest = rest[n:]
 	}
+	l.counters.add(timePrompts, time.Since(start))
 	if len(s.Rows) == 0 {
 		return nil
 	}
@@ -134,8 +138,12 @@ func (l *llamaStepper) run(s *Step, stable bool) error {
 		return err
 	}
 	s.Choices, err = l.head.choose(s.Choices, l.draws)
-	if stable && l.counters != nil {
-		l.counters.addTimes(computed.Sub(start), time.Since(computed))
+	if stable {
+		launching, kernel := l.head.spent()
+		l.counters.add(timeDecoding, computed.Sub(start))
+		l.counters.add(timeLaunching, launching)
+		l.counters.add(timeSampling, time.Since(computed))
+		l.counters.add(timeKernel, kernel)
 	}
 	return err
 }

@@ -93,6 +93,7 @@ func (s *scheduler) run(ctx context.Context, next func() (*job, error), emit fun
 		}
 		s.under = nil
 	}
+	s.adapted = false // what comes between two runs may use another adapter
 	if cleanup := s.clear(); err == nil {
 		err = cleanup
 	}

@@ -411,6 +411,7 @@ type spoiledModel struct {
 	spoil  func(*engine.Completion) error
 	repeat bool
 	end    bool
+	seen   func(engine.Completion) // those before it; may be nil
 }
 
 func (m *spoiledModel) Generate(ctx context.Context, requests iter.Seq[engine.Request]) iter.Seq2[engine.Completion, error] {
@@ -428,6 +429,9 @@ func (m *spoiledModel) Generate(ctx context.Context, requests iter.Seq[engine.Re
 				default:
 					err = m.spoil(&c)
 				}
+			}
+			if m.seen != nil && n < m.at {
+				m.seen(c)
 			}
 			if !yield(c, err) {
 				return

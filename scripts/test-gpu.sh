@@ -97,8 +97,8 @@ bench)
     export PERSONAPROBE_PLUGINS="$root/build/cuda" PERSONAPROBE_CACHE="$dir/cache"
     "$tests/personaprobe" model synth --quiet --shape qwen2.5-7b "$dir/7b.gguf"
     "$tests/personaprobe" lora synth --shape qwen2.5-7b "$dir/lora"
-    "$tests/personaprobe" bench --backend llama --model "$dir/7b.gguf" -a x="$dir/lora" --with x --slots 256 --length 480
-    "$tests/personaprobe" bench --backend native --model "$dir/7b.gguf" -a x="$dir/lora" --with x --rows 256,512
+    "$tests/personaprobe" bench --backend llama --model "$dir/7b.gguf" -a x="$dir/lora" --with x --rows 256 --profile
+    "$tests/personaprobe" bench --backend native --model "$dir/7b.gguf" -a x="$dir/lora" --with x --rows 256,512 --profile
     ;;
 *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -26,6 +26,8 @@ var (
 	ErrLoad = errors.New("cannot load the CUDA kernels")
 	// ErrDevice means that the CUDA driver or a kernel failed.
 	ErrDevice = errors.New("CUDA error")
+	// ErrMemory means that the GPU has too little memory; it is an ErrDevice as well.
+	ErrMemory = fmt.Errorf("%w: out of memory", ErrDevice)
 	// ErrNoCgo means that this build cannot load C libraries.
 	ErrNoCgo = errors.New("built without cgo: CUDA is missing; build with CGO_ENABLED=1")
 )

@@ -137,8 +137,12 @@ func (k *Kernels) Symbol(name string) (unsafe.Pointer, error) {
 
 // check turns a cudaError_t into an error that wraps ErrDevice.
 func (k *Kernels) check(op string, code C.int) error {
-	if code == 0 {
+	const outOfMemory = 2 // cudaErrorMemoryAllocation
+	switch code {
+	case 0:
 		return nil
+	case outOfMemory:
+		return fmt.Errorf("%w: %s", ErrMemory, op)
 	}
 	return fmt.Errorf("%w: %s: %s", ErrDevice, op, C.GoString(C.k_error_text(k.t, code)))
 }

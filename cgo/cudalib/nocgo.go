@@ -2,7 +2,10 @@
 
 package cudalib
 
-import "unsafe"
+import (
+	"time"
+	"unsafe"
+)
 
 // Kernels is the loaded library.
 type Kernels struct {
@@ -35,6 +38,9 @@ func (*Kernels) NewSampler(int, int) (*Sampler, error) { return nil, ErrNoCgo }
 
 // Sample fails.
 func (*Sampler) Sample(Logits, []Draw, []Choice) error { return ErrNoCgo }
+
+// Took fails.
+func (*Sampler) Took() (time.Duration, error) { return 0, ErrNoCgo }
 
 // Close does nothing.
 func (*Sampler) Close() error { return nil }

@@ -2,7 +2,10 @@
 
 package cudalib
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Sampler holds the device memory for draws and choices, so that sampling allocates
 // nothing. It is for one goroutine.
@@ -11,6 +14,7 @@ type Sampler struct {
 	n, vocab            int
 	draws, out, scratch Memory
 	stream              Stream
+	from, to            Event // around the kernel
 }
 
 // NewSampler returns a sampler for up to n draws at a time from rows of vocab logits.
@@ -23,6 +27,11 @@ func (k *Kernels) NewSampler(n, vocab int) (_ *Sampler, err error) {
 	}()
 	if s.stream, err = k.NewStream(); err != nil {
 		return nil, err
+	}
+	for _, e := range []*Event{&s.from, &s.to} {
+		if *e, err = k.NewEvent(); err != nil {
+			return nil, err
+		}
 	}
 	if s.draws, err = k.Alloc(n * DrawBytes); err != nil {
 		return nil, err
@@ -45,10 +54,18 @@ func (s *Sampler) Sample(l Logits, draws []Draw, choices []Choice) error {
 	if err := CopyIn(s.k, s.draws, draws, s.stream); err != nil {
 		return err
 	}
+	_ = s.k.Record(s.from, s.stream) // Took tells of errors
 	if err := s.k.Sample(l, s.draws, len(draws), s.out, s.scratch, s.stream); err != nil {
 		return err
 	}
+	_ = s.k.Record(s.to, s.stream)
 	return CopyOut(s.k, choices[:len(draws)], s.out, s.stream)
+}
+
+// Took is how long the last Sample's kernel ran on the device.
+func (s *Sampler) Took() (time.Duration, error) {
+	ms, err := s.k.Elapsed(s.from, s.to)
+	return time.Duration(ms * float64(time.Millisecond)), err
 }
 
 // Close frees the memory.
@@ -58,6 +75,12 @@ func (s *Sampler) Close() error {
 		if *m != 0 {
 			errs = append(errs, s.k.Free(*m))
 			*m = 0
+		}
+	}
+	for _, e := range []*Event{&s.from, &s.to} {
+		if *e != 0 {
+			errs = append(errs, s.k.FreeEvent(*e))
+			*e = 0
 		}
 	}
 	if s.stream != 0 {

@@ -12,6 +12,7 @@ import (
 	"personaprobe/analysis"
 	"personaprobe/bench"
 	llama "personaprobe/cgo"
+	"personaprobe/cgo/cudalib"
 	"personaprobe/cgo/native"
 	"personaprobe/engine"
 	"personaprobe/experiment"
@@ -55,7 +56,7 @@ func exitCode(err error) int {
 	}{
 		{exitUsage, []error{errUsage, engine.ErrOptions}},
 		{exitInterrupted, []error{experiment.ErrInterrupted, hidden.ErrInterrupted, context.Canceled}},
-		{exitResources, []error{llama.ErrMemory, native.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
+		{exitResources, []error{llama.ErrMemory, native.ErrMemory, cudalib.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged, hidden.ErrDir}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
