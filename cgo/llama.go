@@ -39,7 +39,7 @@ func Devices() []Device {
 	for i := range C.ggml_backend_dev_count() {
 		d := C.ggml_backend_dev_get(i)
 		var free, total C.size_t
-		C.ggml_backend_dev_memory(d, &free, &total)
+		C.pp_device_memory(d, &free, &total)
 		out = append(out, Device{
 			Name:        C.GoString(C.ggml_backend_dev_name(d)),
 			Description: C.GoString(C.ggml_backend_dev_description(d)),

@@ -217,6 +217,14 @@ int pp_load_backends(const char * dir) {
     return (int)ggml_backend_dev_count();
 }
 
+void pp_device_memory(ggml_backend_dev_t device, size_t * free, size_t * total) {
+    *free = *total = 0;
+    try {
+        ggml_backend_dev_memory(device, free, total);
+    } catch (...) {
+    }
+}
+
 llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, bool vocab_only) {
     try {
         llama_model_params p = llama_model_default_params();

@@ -35,6 +35,9 @@ void         pp_log_to_go(void);
 const char * pp_system_info(void);
 int          pp_load_backends(const char * dir); // returns how many devices there are
 
+// pp_device_memory tells a device's free and total bytes, 0 if that fails.
+void pp_device_memory(ggml_backend_dev_t device, size_t * free, size_t * total);
+
 // pp_device_failed reports whether a plugin has met a failure that it does not survive,
 // such as memory that it could not get in the middle of a step. The call that met it
 // returned PP_EXCEPTION or the like; freeing is of no use after it, and dangerous.
