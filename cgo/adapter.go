@@ -34,7 +34,7 @@ func (m *Model) OpenAdapter(path string) (*Adapter, error) {
 	c := C.llama_adapter_lora_init(m.c, name)
 	if c == nil {
 		m.unuse()
-		return nil, opError("load adapter "+path, ErrLoad)
+		return nil, failure("load adapter "+path, ErrLoad)
 	}
 	return &Adapter{m: m, c: c}, nil
 }
@@ -77,7 +77,7 @@ func (c *Context) SetAdapter(a *Adapter, scale float32) error {
 	}
 	code := C.pp_set_adapters(c.c, &a.c, (*C.float)(&scale), 1)
 	if int(code) != C.PP_OK {
-		return failure("set adapter")
+		return failure("set adapter", ErrCompute)
 	}
 	return nil
 }

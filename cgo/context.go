@@ -111,7 +111,7 @@ func (c *Context) Fork(dst, src int) error {
 			return nil
 		}
 		if code := C.pp_fork(c.c, C.int(src), C.int(dst)); code != C.PP_OK {
-			return failure("fork")
+			return failure("fork", ErrCompute)
 		}
 		return nil
 	})

@@ -120,15 +120,15 @@ func decodeError(code C.int) error {
 	case C.PP_NO_TENSOR:
 		return opError("decode: a tapped tensor is not in the model's graph", ErrBatch)
 	default:
-		return failure("decode")
+		return failure("decode", ErrCompute)
 	}
 }
 
 // failure is the error of an operation that failed inside the device's code, which
-// tells of a lack of memory in its log alone.
-func failure(op string) error {
+// tells of a lack of memory in its log alone; otherwise is its kind without that.
+func failure(op string, otherwise error) error {
 	lines := recentErrors.take()
-	kind := ErrCompute
+	kind := otherwise
 	for _, l := range lines {
 		if strings.Contains(l, "out of memory") || strings.Contains(l, "ALLOC_FAILED") {
 			kind = ErrMemory

@@ -1,6 +1,7 @@
 package llama
 
 // #cgo CXXFLAGS: -std=c++17
+// #cgo LDFLAGS: -Wl,--wrap=ggml_backend_free
 // #include <stdlib.h>
 // #include "shim.h"
 import "C"

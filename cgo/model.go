@@ -26,7 +26,7 @@ type Model struct {
 // error of another.
 var loading sync.Mutex
 
-// OpenModel loads a GGUF file. The error wraps [ErrLoad] or the file's own.
+// OpenModel loads a GGUF file. The error wraps [ErrLoad], [ErrMemory] or the file's own.
 func OpenModel(path string, opts ModelOptions) (*Model, error) {
 	initOnce()
 	if err := readable(path); err != nil {
@@ -43,7 +43,7 @@ func OpenModel(path string, opts ModelOptions) (*Model, error) {
 	}
 	c := C.pp_model_load(name, C.int(layers), C.bool(!opts.NoMMap), C.bool(opts.VocabOnly))
 	if c == nil {
-		return nil, opError("load model "+path, ErrLoad)
+		return nil, failure("load model "+path, ErrLoad)
 	}
 	m := &Model{c: c}
 	m.vocab = newVocab(m, C.llama_model_get_vocab(c))

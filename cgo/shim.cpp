@@ -255,8 +255,42 @@ int pp_detokenize(const llama_vocab * vocab, const int32_t * tokens, int n_token
     }
 }
 
+// A context destroys its backends before its scheduler, when it is freed and when it
+// cannot be made, but this copy of ggml calls reset() on every backend when the
+// scheduler goes: with CUDA that is a crash. So backends that are freed while an
+// outlive is in scope, on this thread, go when it does; the linker sends llama.cpp's
+// calls of ggml_backend_free here.
+struct outlive {
+    std::vector<ggml_backend_t>  backends;
+    static thread_local outlive * now;
+    outlive() { now = this; }
+    ~outlive();
+};
+
+thread_local outlive * outlive::now = nullptr;
+
+extern "C" void __real_ggml_backend_free(ggml_backend_t backend);
+
+extern "C" void __wrap_ggml_backend_free(ggml_backend_t backend) {
+    if (outlive::now) {
+        outlive::now->backends.push_back(backend);
+    } else {
+        __real_ggml_backend_free(backend);
+    }
+}
+
+outlive::~outlive() {
+    now = nullptr;
+    for (ggml_backend_t b : backends) {
+        if (!pp_device_failed()) {
+            __real_ggml_backend_free(b);
+        }
+    }
+}
+
 pp_context * pp_context_new(llama_model * model, pp_context_params params) {
     try {
+        outlive              scope;
         auto                 c = std::make_unique<pp_context>();
         llama_context_params p = llama_context_default_params();
         p.n_ctx                = params.n_ctx;
@@ -293,9 +327,7 @@ void pp_context_free(pp_context * c) {
     if (!c || pp_device_failed()) {
         return;
     }
-    // This copy of ggml calls reset() on every backend when the scheduler goes,
-    // but the context destroys its backends first: with CUDA that is a crash.
-    c->ctx->sched.reset();
+    outlive scope;
     llama_free(c->ctx);
     delete c;
 }

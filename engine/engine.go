@@ -28,7 +28,7 @@ type Engine struct {
 	gpu       bool             // llama.cpp has the model on a GPU
 	kernels   *cudalib.Kernels // for llama.cpp; nil: sampling on the CPU
 	weights   *weights         // nil: adapters are applied at run time, or native
-	asked     int              // Options.Slots as given to Open, 0 if left open
+	asked     Options          // as given to Open
 	lanes     []*lane          // empty until Reserve
 	counters  Counters
 
@@ -105,7 +105,7 @@ func (e *Engine) openModel(ctx context.Context, opts *Options) error {
 		return err
 	}
 	e.info = e.model.Info()
-	e.asked = opts.Slots
+	e.asked = *opts
 	e.opts = opts.withDefaults(e.info.Context, e.gpu)
 	return nil
 }
@@ -202,6 +202,10 @@ func (e *Engine) reserve(slots, context int) error {
 	if context != 0 {
 		o.Context = context
 	}
+	if slots != 0 && e.native == nil && e.asked.Contexts == 0 { // as many as these slots need
+		o.Contexts = 0
+		o = o.withDefaults(e.info.Context, e.gpu)
+	}
 	err := o.Validate()
 	if err == nil && e.native == nil {
 		err = o.checkContexts()
@@ -214,7 +218,7 @@ func (e *Engine) reserve(slots, context int) error {
 	}
 	e.closeLanes()
 	if e.gpu {
-		if err := e.fit(&o, slots == 0 && e.asked == 0); err != nil {
+		if err := e.fit(&o, slots == 0 && e.asked.Slots == 0); err != nil {
 			return err
 		}
 	}
