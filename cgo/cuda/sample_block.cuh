@@ -127,6 +127,12 @@ __device__ inline void add_bin(bins & b, unsigned bin, u64 m) {
     }
 }
 
+// reduce_mass is the lanes' sum of masses below 2^60, in parts of 20 bits, 32 of which fit.
+__device__ inline u64 reduce_mass(u64 m) {
+    const u64 low = __reduce_add_sync(kAll, (unsigned)m & 0xfffffu), middle = __reduce_add_sync(kAll, (unsigned)(m >> 20) & 0xfffffu);
+    return low + (middle << 20) + ((u64)__reduce_add_sync(kAll, (unsigned)(m >> 40)) << 40);
+}
+
 // add is add_bin for the lanes with in set. Lanes with one bin would wait for each
 // other, so a crowd is summed up first: rows of ties have nothing else.
 __device__ inline void add(bins & b, unsigned bin, u64 m, bool in) {
@@ -137,9 +143,7 @@ __device__ inline void add(bins & b, unsigned bin, u64 m, bool in) {
         const unsigned common = __shfl_sync(kAll, bin, leader);
         const bool     same   = in && bin == common;
         if (__popc(__ballot_sync(kAll, same)) >= kCrowd) {
-            const u64 part  = same ? m : 0; // below 2^45: two parts of 23 bits, 32 of which fit
-            const u64 total = __reduce_add_sync(kAll, (unsigned)part & 0x7fffffu) +
-                              ((u64)__reduce_add_sync(kAll, (unsigned)(part >> 23)) << 23);
+            const u64 total = reduce_mass(same ? m : 0);
             if (lane_id() == leader) {
                 add_bin(b, common, total);
             }

@@ -121,16 +121,32 @@ __device__ inline range divide(unsigned lo, unsigned hi) {
     return range{ lo, hi, shift, (int)((hi - lo) >> shift) + 1 };
 }
 
-// weigh_range sums the masses of the marked tokens in a range by part.
+// weigh_range sums the masses of the marked tokens in a range by part. A lane adds up
+// tokens of one part that follow one another, and computes the mass of equal logits
+// once: in rows of ties nearly all do.
 __device__ void weigh_range(const state & st, const row & r, const unsigned * marks, bins & parts, const range & g) {
+    float    last = INFINITY; // no logit is
+    unsigned part = 0;
+    u64      one = 0, sum = 0; // of last; of the tokens not yet added to part
     each_marked(st, r, marks, [&](int i, bool in) {
         const float    v = in ? r.x[i] : -INFINITY;
         const unsigned k = order(v);
-        in               = in && k - g.lo <= g.hi - g.lo && has_mass(depth(r.s, v));
-        if (__ballot_sync(kAll, in) != 0) {
-            add(parts, (g.hi - k) >> g.shift, in ? mass_of(r.s, v) : 0, in);
+        in               = in && k - g.lo <= g.hi - g.lo;
+        if (in && v != last) {
+            last = v;
+            one  = has_mass(depth(r.s, v)) ? mass_of(r.s, v) : 0;
         }
+        const unsigned at    = (g.hi - k) >> g.shift;
+        const bool     other = in && at != part;
+        if (__ballot_sync(kAll, other && sum != 0) != 0) {
+            add(parts, part, sum, other && sum != 0);
+        }
+        sum  = (other ? 0 : sum) + (in ? one : 0);
+        part = other ? at : part;
     });
+    if (__ballot_sync(kAll, sum != 0) != 0) {
+        add(parts, part, sum, sum != 0);
+    }
 }
 
 // publish_parts makes the sums by part those of the cluster's blocks.

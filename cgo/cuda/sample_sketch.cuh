@@ -22,13 +22,13 @@ __device__ inline float sketch_unit(const row & r) {
     return exp2f((float)min(20, __clz(r.part) - 1)); // below 2^32 for a whole part
 }
 
-__device__ inline void sketch_token(state & st, float top, float rate, float unit, float v) {
+__device__ inline void sketch_token(state & st, float top, float rate, float unit, float v, unsigned times) {
     const float    far    = top - v;
     const float    t      = far * rate + 0x1.8p23f;
     const float    rest   = (t - 0x1.8p23f) - far * rate;
     const float    w      = rest * (unit * 0x1.62e43p-6f) + (unit + 0x1p23f);
     const unsigned bucket = min(__float_as_uint(t) - 0x4b400000u, (unsigned)(kBuckets + 1 + lane_id()));
-    atomicAdd(&st.sketch[bucket], __float_as_uint(w) - 0x4b000000u);
+    atomicAdd(&st.sketch[bucket], times * (__float_as_uint(w) - 0x4b000000u));
 }
 
 // sketch_mass is the mass in the buckets i and i+1 over all peers, or in this block.
@@ -54,10 +54,14 @@ template <bool kStays> __device__ void sketch(state & st, const row & r, float t
 #pragma unroll 2
     for (int j = 0; j < r.steps; j++) {
         const float4 v = quad<kStays>(r, r.quad + 32 * j);
-        sketch_token(st, top, rate, unit, v.x);
-        sketch_token(st, top, rate, unit, v.y);
-        sketch_token(st, top, rate, unit, v.z);
-        sketch_token(st, top, rate, unit, v.w);
+        if (v.x == v.y && v.x == v.z && v.x == v.w) { // in rows of ties lanes wait for each other
+            sketch_token(st, top, rate, unit, v.x, 4);
+            continue;
+        }
+        sketch_token(st, top, rate, unit, v.x, 1);
+        sketch_token(st, top, rate, unit, v.y, 1);
+        sketch_token(st, top, rate, unit, v.z, 1);
+        sketch_token(st, top, rate, unit, v.w, 1);
     }
     __syncthreads();
     const double one = 1 / (double)unit;
