@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+
+	"personaprobe/internal/plaintext"
 )
 
 // table is a tidy table: one row per observation, one column per variable. A cell is
@@ -103,7 +105,7 @@ func (t table) csv() ([]byte, error) {
 	w.UseCRLF = true
 	record := make([]string, len(t.columns))
 	for i, c := range t.columns {
-		record[i] = guard(c.name)
+		record[i] = plaintext.Cell(c.name)
 	}
 	if err := w.Write(record); err != nil {
 		return nil, err
@@ -114,7 +116,7 @@ func (t table) csv() ([]byte, error) {
 			case nil:
 				record[i] = ""
 			case string:
-				record[i] = guard(v)
+				record[i] = plaintext.Cell(v)
 			case int64:
 				record[i] = strconv.FormatInt(v, 10)
 			case float64:
@@ -127,15 +129,6 @@ func (t table) csv() ([]byte, error) {
 	}
 	w.Flush()
 	return b.Bytes(), w.Error()
-}
-
-// guard puts an apostrophe before text that a spreadsheet would run as a formula
-// (OWASP, CSV injection).
-func guard(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 // parquet is the table as a Parquet file, in the order of its columns.

@@ -147,6 +147,18 @@ func TestWriteComparison(t *testing.T) {
 	}
 }
 
+// No name becomes a formula of a spreadsheet.
+func TestWriteCSVFormula(t *testing.T) {
+	table := &Comparison{Measures: []string{"layer_1"}, Pairs: []Pair{{Row: `=HYPERLINK("x")`, Target: "@a", Values: []*float64{nil}}}}
+	var out bytes.Buffer
+	if err := table.WriteCSV(&out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "group,with,leakage,layer_1\n\"'=HYPERLINK(\"\"x\"\")\",'@a,,\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
 func TestWithLeakage(t *testing.T) {
 	table, err := CosinesOf(threeGroups(t), CentreMean, "a")
 	if err != nil {

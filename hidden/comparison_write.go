@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"personaprobe/internal/plaintext"
 )
 
 // WriteText writes the table for people: a line per pair and a column per measure,
@@ -60,14 +62,15 @@ func show(v *float64) string {
 }
 
 // WriteCSV writes the pairs with full precision: columns group, with, leakage and the
-// measures. An undefined value is an empty cell. The correlations are not in it.
+// measures. An undefined value is an empty cell. The correlations are not in it. A name
+// that a spreadsheet would run as a formula gets an apostrophe.
 func (c *Comparison) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	if err := out.Write(append([]string{"group", "with", "leakage"}, c.Measures...)); err != nil {
 		return err
 	}
 	for _, p := range c.Pairs {
-		cells := []string{p.Row, p.Target, exact(p.Leakage)}
+		cells := []string{plaintext.Cell(p.Row), plaintext.Cell(p.Target), exact(p.Leakage)}
 		for _, v := range p.Values {
 			cells = append(cells, exact(v))
 		}

@@ -203,6 +203,7 @@ func (r *Report) judge(name string, v Values) {
 
 // checkArchitecture checks that the tensors are exactly the architecture's.
 func (r *Report) checkArchitecture(f *gguf.File) {
+	r.checkKeys(f)
 	shape, err := ShapeOf(f)
 	if err != nil {
 		if a, _ := f.String("general.architecture"); a != arch {
@@ -212,6 +213,7 @@ func (r *Report) checkArchitecture(f *gguf.File) {
 		r.problem("", "%v", err)
 		return
 	}
+	r.checkQwen2Keys(f, &shape)
 	want := map[string]bool{}
 	for _, s := range shape.slots() {
 		want[s.name] = true
@@ -225,6 +227,8 @@ func (r *Report) checkArchitecture(f *gguf.File) {
 			r.problem(s.name, "has shape %s, the metadata asks for %s", gguf.FormatShape(t.Shape), gguf.FormatShape(s.shape))
 		case len(s.shape) == 1 && t.Type != gguf.F32:
 			r.problem(s.name, "has type %s; llama.cpp wants vectors as F32", t.Type)
+		case !canMultiply(t.Type):
+			r.problem(s.name, "has type %s, which llama.cpp cannot multiply with", t.Type)
 		}
 	}
 	for _, t := range f.Tensors {
@@ -252,11 +256,7 @@ func (r *Report) checkTokenizer(f *gguf.File) {
 	if e := f.Tensor("token_embd.weight"); e != nil && len(e.Shape) == 2 && e.Shape[1] != int64(len(tokens)) {
 		r.problem("", "tokenizer.ggml.tokens: %d tokens, but the embedding has %d rows", len(tokens), e.Shape[1])
 	}
-	if v, ok := f.Value("tokenizer.ggml.token_type"); ok {
-		if types, ok := v.([]int32); !ok || len(types) != len(tokens) {
-			r.problem("", "tokenizer.ggml.token_type does not have one int32 for each of %d tokens", len(tokens))
-		}
-	}
+	r.checkVocabularyTypes(f, len(tokens))
 	for _, name := range []string{"bos", "eos", "eot", "eom", "padding"} {
 		key := "tokenizer.ggml." + name + "_token_id"
 		if id, ok := f.Uint(key); ok && id >= uint64(len(tokens)) {

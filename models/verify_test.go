@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,57 @@ func TestVerifyGood(t *testing.T) {
 		}
 		if v := r.Values["blk.0.attn_q.weight"]; r.Kind == models.KindGGUF && math.Abs(v.RMS-1/math.Sqrt(32)) > 0.02 {
 			t.Errorf("%s: attn_q has root mean square %g", path, v.RMS)
+		}
+	}
+}
+
+// Keys that llama.cpp would end the process over are problems; those that real files
+// have are not.
+func TestVerifyKeys(t *testing.T) {
+	good := converted(t, small(), models.ConvertOptions{}) // heads of 16
+	for _, c := range []struct {
+		key   string
+		value any
+		want  string // "" for no problem
+	}{
+		{"general.alignment", uint32(8), "aligned to 8 bytes"},
+		{"general.alignment", uint32(64), ""},
+		{"qwen2.rope.dimension_count", uint32(7), "qwen2.rope.dimension_count is 7"},
+		{"qwen2.attention.key_length", uint32(1), "qwen2.attention.key_length is 1"},
+		{"qwen2.rope.scaling.type", "nonsense", `qwen2.rope.scaling.type is "nonsense"`},
+		{"qwen2.rope.scaling.type", "yarn", ""},
+		{"qwen2.rope.scaling.factor", float32(4), ""},
+		{"qwen2.rope.scaling.factor", float32(math.NaN()), "qwen2.rope.scaling.factor is NaN"},
+		{"qwen2.rope.scaling.original_context_length", uint32(32768), ""},
+		{"qwen2.expert_count", uint32(8), "8 experts, 0 used"},
+		{"qwen2.expert_used_count", uint32(9), "0 experts, 9 used"},
+		{"qwen2.attention.causal", false, "qwen2.attention.causal is false"},
+		{"qwen2.pooling_type", uint32(1), "qwen2.pooling_type is no key"},
+		{"qwen2.vocab_size", uint32(1), "qwen2.vocab_size is 1"},
+		{"tokenizer.ggml.merges", []int32{1}, "merges is no list of texts"},
+		{"tokenizer.ggml.scores", []float32{1}, "scores does not have one"},
+		{"tokenizer.ggml.precompiled_charsmap", []uint8{1}, "precompiled_charsmap"},
+	} {
+		path := rewrite(t, good, func(kv []gguf.KV, infos []gguf.TensorInfo) ([]gguf.KV, []gguf.TensorInfo) {
+			kv = slices.DeleteFunc(slices.Clone(kv), func(x gguf.KV) bool { return x.Key == c.key })
+			return append(kv, gguf.KV{Key: c.key, Value: c.value}), infos
+		})
+		err := models.CheckGGUF(path)
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, models.ErrFormat) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s=%v: %v, want %q", c.key, c.value, err, c.want)
+		}
+	}
+	for _, kind := range []gguf.Type{24, 27, gguf.F64, 9} {
+		path := rewrite(t, good, func(kv []gguf.KV, infos []gguf.TensorInfo) ([]gguf.KV, []gguf.TensorInfo) {
+			for i := range infos {
+				if infos[i].Name == "blk.1.attn_q.weight" {
+					infos[i].Type = kind
+				}
+			}
+			return kv, infos
+		})
+		if err := models.CheckGGUF(path); !errors.Is(err, models.ErrFormat) || !strings.Contains(err.Error(), "cannot multiply") {
+			t.Errorf("%s: %v", kind, err)
 		}
 	}
 }

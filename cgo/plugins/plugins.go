@@ -62,7 +62,8 @@ func cacheDir() (string, error) {
 // Unpack makes sure that the packed plugins lie in a directory below cache that is
 // named after their contents, and returns it. They are code that will be loaded, so
 // the directory and the files must belong to this user or root, nobody else may be
-// able to write them, and their hashes must be those of the index.
+// able to write them, and their hashes must be those of the index. Who can write to the
+// cache could put another directory in place of the checked one: that is refused, too.
 func Unpack(packed fs.FS, cache string) (string, error) {
 	raw, err := fs.ReadFile(packed, indexName)
 	if err != nil {
@@ -75,11 +76,14 @@ func Unpack(packed fs.FS, cache string) (string, error) {
 	sum := sha256.Sum256(raw)
 	parent := filepath.Join(cache, "plugins")
 	dir := filepath.Join(parent, hex.EncodeToString(sum[:8]))
-	if check(dir, index) == nil {
-		return dir, nil
-	}
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", fmt.Errorf("unpack plugins: %w; set PERSONAPROBE_CACHE to a directory that can be written", err)
+	}
+	if err := errors.Join(private(parent, fs.ModeDir), trusted(cache)); err != nil {
+		return "", fmt.Errorf("unpack plugins: %w; change that, or set PERSONAPROBE_CACHE to a directory of your own", err)
+	}
+	if check(dir, index) == nil {
+		return dir, nil
 	}
 	temp, err := os.MkdirTemp(parent, ".new-")
 	if err != nil {
@@ -170,6 +174,23 @@ func private(path string, kind fs.FileMode) error {
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("%s can be written by others: %s", path, info.Mode())
 	}
+	return owned(path, info)
+}
+
+// trusted sees that nobody else can move away what lies in a directory, apart from its
+// group, which many systems make the user's own.
+func trusted(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("%s can be written by everybody: %s", dir, info.Mode())
+	}
+	return owned(dir, info)
+}
+
+func owned(path string, info fs.FileInfo) error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Getuid() {
 		return fmt.Errorf("%s belongs to user %d", path, st.Uid)
 	}

@@ -3,8 +3,10 @@ package plugins
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -71,6 +73,48 @@ func TestUnpackRepairs(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(cache, "plugins", ".new-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v (%v)", left, err)
+	}
+}
+
+// A cache in which others could exchange the plugins after they were checked is refused,
+// whether they are unpacked already or not.
+func TestUnpackDistrusts(t *testing.T) {
+	pack, _ := packed(t)
+	cache := t.TempDir()
+	for _, c := range []struct {
+		path string
+		mode fs.FileMode
+		ok   bool
+	}{
+		{cache, 0o777, false},
+		{cache, 0o777 | fs.ModeSticky, true},
+		{cache, 0o775, true},
+		{filepath.Join(cache, "plugins"), 0o770, false},
+		{filepath.Join(cache, "plugins"), 0o755, true},
+	} {
+		for range 2 { // the second time they may be there
+			if err := os.MkdirAll(c.path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(c.path, c.mode); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Unpack(os.DirFS(pack), cache); (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), c.path+" can be written by") {
+				t.Errorf("%s %s: %v", c.path, c.mode, err)
+			}
+		}
+		if err := os.Chmod(c.path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root to give a folder away")
+	}
+	if err := os.Chown(cache, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Unpack(os.DirFS(pack), cache); err == nil || !strings.Contains(err.Error(), "belongs to user 1") {
+		t.Errorf("a cache of another user: %v", err)
 	}
 }
 

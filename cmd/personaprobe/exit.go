@@ -17,6 +17,7 @@ import (
 	"personaprobe/engine"
 	"personaprobe/experiment"
 	"personaprobe/hidden"
+	"personaprobe/internal/plaintext"
 	"personaprobe/lora"
 	"personaprobe/models"
 	"personaprobe/report"
@@ -74,7 +75,8 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// oneLine keeps the promise of one clear line on standard error.
+// oneLine keeps the promise of one clear line on standard error, which what a file says
+// cannot change.
 func oneLine(err error) string {
 	var out string
 	for line := range strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -88,7 +90,7 @@ func oneLine(err error) string {
 		}
 		out += line
 	}
-	return out
+	return plaintext.Escape(strings.ReplaceAll(out, "\t", " "))
 }
 
 type missingArgumentError string

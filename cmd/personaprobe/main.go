@@ -12,15 +12,21 @@ import (
 	"os"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"personaprobe/hidden"
+	"personaprobe/internal/plaintext"
 )
 
 // version is set by the Makefile.
 var version = "unknown"
 
 func main() {
-	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	stdout := io.Writer(os.Stdout)
+	if term.IsTerminal(int(os.Stdout.Fd())) { // which a model's words or a file's names must not drive
+		stdout = &plaintext.Terminal{W: stdout}
+	}
+	os.Exit(run(os.Args, os.Stdin, stdout, os.Stderr))
 }
 
 // run is main with its surroundings as arguments, for tests.

@@ -19,6 +19,7 @@ import (
 	"github.com/nikolalohinski/gonja/v2/exec"
 	"github.com/nikolalohinski/gonja/v2/loaders"
 	"github.com/nikolalohinski/gonja/v2/parser"
+	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
 // Message is one turn of a conversation.
@@ -52,6 +53,10 @@ var (
 // load other files.
 var statements = []string{"block", "break", "call", "continue", "do", "filter", "for", "if", "macro", "raw", "set", "with"}
 
+// maxTemplate bounds a template's length, and so how deep its blocks can be nested;
+// published ones have up to 30 KB.
+const maxTemplate = 128 << 10
+
 // rootName is the name under which gonja finds the template itself.
 const rootName = "/template"
 
@@ -60,8 +65,14 @@ const rootName = "/template"
 // gonja's: a variable that is none, such as tools, counts as not defined.
 func Parse(template string) (t *Template, err error) {
 	defer recoverTo(&err)
+	if len(template) > maxTemplate {
+		return nil, fmt.Errorf("%w: %d bytes are more than %d", ErrTemplate, len(template), maxTemplate)
+	}
 	cfg := config.New()
 	cfg.TrimBlocks, cfg.LeftStripBlocks = true, true
+	if err := checkNesting(tokens.LexAll(template, cfg)); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
+	}
 	loader, err := loaders.NewMemoryLoader(map[string]string{rootName: template})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
@@ -81,10 +92,13 @@ func environment() *exec.Environment {
 			allowed[name] = p
 		}
 	}
+	allowed["macro"] = boundedMacro(allowed["macro"])
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
 	_ = filters.Replace("tojson", toJSON) // it exists, so this cannot fail
+	globals := exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables)
+	globals.Set("range", boundedRange)
 	return &exec.Environment{
-		Context:           exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables),
+		Context:           globals,
 		Filters:           filters,
 		Tests:             builtins.Tests,
 		ControlStructures: exec.NewControlStructureSet(allowed),
@@ -114,9 +128,20 @@ func (t *Template) Render(messages []Message, addGenerationPrompt bool) (out str
 	}
 	out, err = t.parsed.ExecuteToString(exec.NewContext(vars))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrTemplate, err)
+		return "", fmt.Errorf("%w: %w", ErrTemplate, clip(err))
 	}
 	return out, nil
+}
+
+// clip leaves the middle of a long message out: gonja's tell of every call on the way,
+// and the cause comes last.
+func clip(err error) error {
+	const end = 200
+	text := strings.ToValidUTF8(err.Error(), "")
+	if len(text) <= 3*end {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(text[:end], "") + " ... " + strings.ToValidUTF8(text[len(text)-end:], ""))
 }
 
 // raise is transformers' raise_exception(message).
