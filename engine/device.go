@@ -96,7 +96,16 @@ func (e *Engine) fit(o *Options, open bool) error {
 	if e.weights != nil {
 		free -= e.weights.copies()
 	}
+	return e.fitIn(o, open, free)
+}
+
+// fitIn is fit for so many bytes.
+func (e *Engine) fitIn(o *Options, open bool, free int64) error {
 	rowBytes := int64(e.cacheBytes(o.Context+1)) + sparePerRow
+	for open && e.asked.Contexts == 0 && o.Contexts > 1 && fitting(free, rowBytes, o.Contexts) < o.Slots {
+		o.Contexts--
+		o.Slots = o.Contexts * llama.MaxSequences
+	}
 	fits := fitting(free, rowBytes, o.Contexts)
 	if o.Slots <= fits {
 		return nil

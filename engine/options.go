@@ -19,11 +19,12 @@ type Options struct {
 	Adapters map[string]string
 
 	// Slots is how many sequences are computed together. Default: 64 for each of
-	// Contexts; on a CPU more rows bring no more tokens per second.
+	// Contexts; on a CPU more rows bring no more tokens per second. On a GPU 256 for
+	// each, and fewer contexts or slots if these do not fit.
 	Slots int
 	// Contexts is how many llama.cpp contexts work side by side, each with its share
 	// of the slots, at most 256, and of the threads. Default: a context per core, at
-	// most 8; 1 on a GPU, more if the slots need them.
+	// most 8; on a GPU 2, or as few as the slots need.
 	Contexts int
 	// Context is the longest prompt and completion together, in tokens. The cache
 	// has Slots x Context cells. Default: 1024, or the model's own if that is less.
@@ -100,8 +101,11 @@ func (o Options) withDefaults(trained int, gpu bool) Options {
 	}
 	if o.Contexts == 0 {
 		o.Contexts = min(o.Threads, maxContexts)
-		if gpu {
+		switch {
+		case gpu && o.Slots > 0:
 			o.Contexts = 1
+		case gpu:
+			o.Contexts = gpuContexts
 		}
 		if o.Slots > 0 { // at least 8 rows in each, as far as there are as many
 			o.Contexts = max(1, min(o.Contexts, o.Slots/8))
@@ -111,7 +115,7 @@ func (o Options) withDefaults(trained int, gpu bool) Options {
 	if o.Slots == 0 {
 		o.Slots = 64 * o.Contexts
 		if gpu {
-			o.Slots = gpuSlots
+			o.Slots = o.Contexts * llama.MaxSequences
 		}
 	}
 	if o.Context == 0 {
@@ -126,8 +130,9 @@ func (o Options) withDefaults(trained int, gpu bool) Options {
 	return o
 }
 
-// gpuSlots is what a GPU decodes well and one context holds.
-const gpuSlots = llama.MaxSequences
+// gpuContexts is how many llama.cpp contexts a GPU gets: while the host prepares a step
+// of one, the device computes one of the other.
+const gpuContexts = 2
 
 // maxContexts bounds the caches' memory on hosts with many cores; beyond it the
 // contexts get several threads each.

@@ -76,7 +76,11 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 	if s.Inputs, err = inputs(ctx, study, e, opts.Build); err != nil {
 		return nil, err
 	}
-	return s, s.reserve()
+	if err = s.reserve(); err != nil {
+		return nil, err
+	}
+	s.Inputs.Settings = e.Settings() // what fits may be fewer rows than the default
+	return s, nil
 }
 
 // Close frees the model.
@@ -117,7 +121,6 @@ func readStudy(p Plan) (*Study, error) {
 func inputs(ctx context.Context, study *Study, e *engine.Engine, build string) (Inputs, error) {
 	in := Inputs{
 		Study: study, Build: build, Device: e.Device(), GPUs: e.GPUs(), Adapters: map[string]File{},
-		Settings: e.Settings(),
 	}
 	var err error
 	if in.Model, err = hashed(ctx, e, e.Files().Model); err != nil {
