@@ -221,6 +221,10 @@ type ManifestError struct {
 	Changes []Change
 }
 
+// rowsField is the setting that follows from the number of slots, where that is left open
+// from the memory of the day.
+const rowsField = "settings.rows"
+
 // maxChanges keeps the message within a few lines of a terminal.
 const maxChanges = 5
 
@@ -233,6 +237,9 @@ func (e *ManifestError) Error() string {
 			break
 		}
 		fmt.Fprintf(&b, "; %s: was %s, now %s", c.Field, c.Old, c.New)
+		if c.Field == rowsField {
+			fmt.Fprintf(&b, " (give %s slots)", c.Old)
+		}
 	}
 	return b.String()
 }
