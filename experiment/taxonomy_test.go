@@ -131,6 +131,10 @@ func FuzzParseTaxonomy(f *testing.F) {
 		if err == nil && tax.Validate() != nil {
 			t.Fatal(tax.Validate())
 		}
+		q, err := ParseQuestions("q.json", data) // of the same documents
+		if err != nil && !errors.Is(err, ErrInput) || err == nil && q.Validate() != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

@@ -141,7 +141,25 @@ func readJob(dir string) (*Job, error) {
 	if j.FormatVersion != formatVersion {
 		return nil, fmt.Errorf("%w: %s: format version %d, this program reads %d", ErrState, path, j.FormatVersion, formatVersion)
 	}
+	if err := j.validate(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrState, path, err)
+	}
 	return &j, nil
+}
+
+// validate reports what no job has: the file may come from strangers.
+func (j *Job) validate() error {
+	const maxHidden, maxLayers = 1 << 20, 1 << 12
+	if j.HiddenSize < 1 || j.HiddenSize > maxHidden {
+		return fmt.Errorf("hidden_size is %d, not between 1 and %d", j.HiddenSize, maxHidden)
+	}
+	if len(j.Layers) == 0 || len(j.Layers) > maxLayers || slices.Min(j.Layers) < 0 {
+		return errors.New("layers must be some numbers from 0")
+	}
+	if _, ok := npyTypes[j.DType]; !ok {
+		return fmt.Errorf("dtype is %q", j.DType)
+	}
+	return nil
 }
 
 // checkEmpty refuses a directory with anything in it but our lock and what a killed

@@ -152,8 +152,8 @@ func parseRepresentation(f *safetensors.File) (*Representation, error) {
 	for _, t := range f.Tensors {
 		if number, ok := strings.CutPrefix(t.Name, centredPrefix); ok {
 			l, err := strconv.Atoi(number)
-			if err != nil {
-				return nil, fmt.Errorf("%w: tensor %s: %w", ErrInput, t.Name, err)
+			if err != nil || l < 0 || strconv.Itoa(l) != number {
+				return nil, fmt.Errorf("%w: tensor %s: %q is no layer", ErrInput, t.Name, number)
 			}
 			r.Layers = append(r.Layers, l)
 		}

@@ -1,7 +1,10 @@
 #!/bin/sh
 # Fuzzes the readers of files that strangers write, each for the given time, and
 # prints how far each came: scripts/fuzz.sh 10m
+#
+# Without cgo: the readers are Go, and instrumented builds would compile llama.cpp again.
 set -eu
+export CGO_ENABLED=0
 
 time=${1:-10s}
 log=$(mktemp)
@@ -17,4 +20,11 @@ FuzzParse ./models/gguf
 FuzzParse ./models/safetensors
 FuzzIndex ./models/safetensors
 FuzzConfig ./lora
+FuzzTemplate ./models/chat
+FuzzCheckpoint ./models
+FuzzParsePlan ./experiment
+FuzzParseTaxonomy ./experiment
+FuzzReadCheckpoint ./experiment
+FuzzRepresentation ./hidden
+FuzzStates ./hidden
 END

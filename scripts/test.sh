@@ -22,4 +22,4 @@ go test -p 1 -json -timeout 25m "$@" ./... >"$log"
 status=$?
 go run ./internal/testsummary <"$log"
 [ $status -eq 0 ] || exit $status
-[ $# -gt 0 ] || scripts/fuzz.sh 10s
+[ $# -gt 0 ] || scripts/fuzz.sh 5s
