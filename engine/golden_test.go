@@ -210,8 +210,8 @@ func checkStates(t *testing.T, e *engine.Engine, set *golden.Set, model string, 
 					return fmt.Errorf("no golden states of %s at layer %d", model, l)
 				}
 				want := array.Row(set.Prompts[prompt].Row)
-				worst = math.Max(worst, relative(states[3*i+1], want))
-				nearest = math.Min(nearest, math.Min(relative(states[3*i], want), relative(states[3*i+2], want)))
+				worst = math.Max(worst, golden.Relative(states[3*i+1], want))
+				nearest = math.Min(nearest, math.Min(golden.Relative(states[3*i], want), golden.Relative(states[3*i+2], want)))
 			}
 			return nil
 		})
@@ -225,15 +225,4 @@ func checkStates(t *testing.T, e *engine.Engine, set *golden.Set, model string, 
 	if nearest <= 5e-3 {
 		t.Errorf("%s: a neighbouring layer passes with %.3g", model, nearest)
 	}
-}
-
-// relative is |got - want| / |want| in the Euclidean norm.
-func relative(got, want []float32) float64 {
-	var d, n float64
-	for i := range want {
-		e := float64(got[i]) - float64(want[i])
-		d += e * e
-		n += float64(want[i]) * float64(want[i])
-	}
-	return math.Sqrt(d / n)
 }

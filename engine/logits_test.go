@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"personaprobe/engine"
+	"personaprobe/internal/golden"
 	"personaprobe/sampler"
 )
 
@@ -91,7 +92,7 @@ func TestForcedLogitsGolden(t *testing.T) {
 			items = append(items, engine.Forced{Prompt: int32s(p.IDs), Continuation: []int32{1}})
 		}
 		for i, rows := range readLogits(t, e, items, "") {
-			if d := relative(rows[0], want.Row(set.Prompts[i].Row)); d > 5e-3 {
+			if d := golden.Relative(rows[0], want.Row(set.Prompts[i].Row)); d > 5e-3 {
 				t.Errorf("%s, prompt %d: relative error %.2g", set.Name, i, d)
 			}
 		}

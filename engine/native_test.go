@@ -11,6 +11,7 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/internal/cudatest"
+	"personaprobe/internal/golden"
 )
 
 // openNative opens the tiny model on the native path, or skips the test.
@@ -136,7 +137,7 @@ func TestNativeStatesAlone(t *testing.T) {
 	shared, worst := read(readings, false), 0.0
 	for i := range readings {
 		for k := range layers {
-			worst = math.Max(worst, relative(shared[i][k], together[i][k]))
+			worst = math.Max(worst, golden.Relative(shared[i][k], together[i][k]))
 		}
 	}
 	t.Logf("sharing prefixes changes states by %.2g", worst)

@@ -8,25 +8,18 @@ import (
 	"personaprobe/engine"
 	"personaprobe/internal/enginetest"
 	"personaprobe/internal/golden"
-	"personaprobe/internal/tinytest"
 )
 
 // open opens the tiny model with its adapters; change may adjust the options.
 func open(t testing.TB, change func(*engine.Options)) *engine.Engine {
 	t.Helper()
-	files := tinytest.Files(t)
-	opts := engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Context: 256}
-	if change != nil {
-		change(&opts)
-	}
-	return enginetest.Open(t, opts)
+	return enginetest.Tiny(t, change)
 }
 
 // openF32 opens a float32 conversion of the tiny model and its adapters.
 func openF32(t testing.TB) *engine.Engine {
 	t.Helper()
-	files, dir := tinytest.Float32(t)
-	return open(t, func(o *engine.Options) { o.Model, o.Adapters, o.CacheDir = files.Model, files.Adapters, dir })
+	return enginetest.TinyFloat32(t, nil)
 }
 
 func goldenSets(t testing.TB) []*golden.Set {

@@ -9,6 +9,7 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/internal/cudatest"
+	"personaprobe/internal/golden"
 	"personaprobe/models/safetensors"
 )
 
@@ -78,8 +79,8 @@ func TestNativeAgainstTransformers(t *testing.T) {
 	err = e.LastStates(context.Background(), prompts, engine.StateOptions{Layers: layers}, func(i int, states [][]float32) error {
 		for k := range layers {
 			at := (i*len(layers) + k) * hidden
-			mine[k] += relative(states[k], want[at:][:hidden]) / float64(len(prompts))
-			his[k] += relative(other[at:][:hidden], want[at:][:hidden]) / float64(len(prompts))
+			mine[k] += golden.Relative(states[k], want[at:][:hidden]) / float64(len(prompts))
+			his[k] += golden.Relative(other[at:][:hidden], want[at:][:hidden]) / float64(len(prompts))
 		}
 		return nil
 	})

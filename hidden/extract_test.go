@@ -12,6 +12,7 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/internal/dirlock"
+	"personaprobe/internal/golden"
 	"personaprobe/models/safetensors"
 	"personaprobe/sampler"
 )
@@ -48,7 +49,7 @@ func TestExtractGolden(t *testing.T) {
 							if !ok {
 								t.Fatalf("no golden states of %s at layer %d", model, l)
 							}
-							worst = max(worst, relative(r.states[k], want.Row(set.Prompts[i].Row)))
+							worst = max(worst, golden.Relative(r.states[k], want.Row(set.Prompts[i].Row)))
 						}
 					}
 					t.Logf("%s %s: %d prompts, relative error at most %.2g", set.Name, model, len(prompts), worst)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,26 +14,29 @@ import (
 	"personaprobe/engine"
 	"personaprobe/internal/enginetest"
 	"personaprobe/internal/golden"
-	"personaprobe/internal/tinytest"
 	"personaprobe/models/tiny"
 )
+
+// few limits the slots, since the tests' prompts are few.
+func few(change func(*engine.Options)) func(*engine.Options) {
+	return func(o *engine.Options) {
+		o.Slots = 16
+		if change != nil {
+			change(o)
+		}
+	}
+}
 
 // open opens the tiny model with its adapters; change may adjust the options.
 func open(t testing.TB, change func(*engine.Options)) *engine.Engine {
 	t.Helper()
-	files := tinytest.Files(t)
-	opts := engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Context: 256, Slots: 16}
-	if change != nil {
-		change(&opts)
-	}
-	return enginetest.Open(t, opts)
+	return enginetest.Tiny(t, few(change))
 }
 
 // openF32 opens a float32 conversion of the tiny model and its adapters.
 func openF32(t testing.TB) *engine.Engine {
 	t.Helper()
-	files, dir := tinytest.Float32(t)
-	return open(t, func(o *engine.Options) { o.Model, o.Adapters, o.CacheDir = files.Model, files.Adapters, dir })
+	return enginetest.TinyFloat32(t, few(nil))
 }
 
 // grid is the embedded study's, cut to a number of personas (sources first, then
@@ -146,15 +148,4 @@ func goldenSets(t testing.TB) []*golden.Set {
 		t.Fatal(err)
 	}
 	return sets
-}
-
-// relative is |got - want| / |want| in the Euclidean norm.
-func relative(got, want []float32) float64 {
-	var d, n float64
-	for i := range want {
-		e := float64(got[i]) - float64(want[i])
-		d += e * e
-		n += float64(want[i]) * float64(want[i])
-	}
-	return math.Sqrt(d / n)
 }

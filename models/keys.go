@@ -13,6 +13,7 @@ import (
 const (
 	tensorAlignment = 32
 	maxExperts      = 512
+	maxFileType     = 1<<11 - 1 // of enum llama_ftype
 )
 
 // ropeScalings are the names that llama.cpp knows.
@@ -23,6 +24,11 @@ var ropeScalings = []string{"none", "linear", "yarn", "longrope"}
 func (r *Report) checkKeys(f *gguf.File) {
 	if a := f.Alignment(); a%tensorAlignment != 0 {
 		r.problem("", "tensors are aligned to %d bytes, not to a multiple of %d", a, tensorAlignment)
+	}
+	if v, ok := f.Value("general.file_type"); ok {
+		if n, ok := f.Uint("general.file_type"); !ok || n > maxFileType {
+			r.problem("", "general.file_type is %s, which cannot be", oneLine(fmt.Sprint(v)))
+		}
 	}
 	if name, ok := f.String(f.ArchKey("rope.scaling.type")); ok && !slices.Contains(ropeScalings, name) {
 		r.problem("", "%s is %q, not one of %s", f.ArchKey("rope.scaling.type"), name, strings.Join(ropeScalings, ", "))

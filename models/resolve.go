@@ -20,16 +20,7 @@ const ConverterVersion = "1"
 
 // CacheDir returns where converted models are kept: $PERSONAPROBE_CACHE, else
 // personaprobe in the user's cache directory ($XDG_CACHE_HOME or ~/.cache).
-func CacheDir() (string, error) {
-	if dir := os.Getenv("PERSONAPROBE_CACHE"); dir != "" {
-		return dir, nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache directory: %w; set PERSONAPROBE_CACHE", err)
-	}
-	return filepath.Join(dir, "personaprobe"), nil
-}
+func CacheDir() (string, error) { return filecache.Dir() }
 
 // configFiles are the files of a checkpoint that Convert reads besides weights.
 var configFiles = []string{

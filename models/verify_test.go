@@ -98,6 +98,8 @@ func TestVerifyKeys(t *testing.T) {
 	}{
 		{"general.alignment", uint32(8), "aligned to 8 bytes"},
 		{"general.alignment", uint32(64), ""},
+		{"general.file_type", uint32(1 << 30), "general.file_type is 1073741824"},
+		{"general.file_type", "f16", "general.file_type is f16"},
 		{"qwen2.rope.dimension_count", uint32(7), "qwen2.rope.dimension_count is 7"},
 		{"qwen2.attention.key_length", uint32(1), "qwen2.attention.key_length is 1"},
 		{"qwen2.rope.scaling.type", "nonsense", `qwen2.rope.scaling.type is "nonsense"`},

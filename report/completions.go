@@ -139,21 +139,21 @@ func (p *packer) shard(h shard, texts shardTexts) error {
 }
 
 func (p *packer) person(who catalogPerson) int {
-	i, ok := p.personas[who]
-	if !ok {
-		i = len(p.catalogue.Personas)
-		p.personas[who] = i
-		p.catalogue.Personas = append(p.catalogue.Personas, who)
-	}
-	return i
+	return numbered(p.personas, &p.catalogue.Personas, who)
 }
 
 func (p *packer) question(text string) int {
-	i, ok := p.questions[text]
+	return numbered(p.questions, &p.catalogue.Questions, text)
+}
+
+// numbered is x's place in a list, to whose end it is put when it is new; known are the
+// places so far.
+func numbered[T comparable](known map[T]int, list *[]T, x T) int {
+	i, ok := known[x]
 	if !ok {
-		i = len(p.catalogue.Questions)
-		p.questions[text] = i
-		p.catalogue.Questions = append(p.catalogue.Questions, text)
+		i = len(*list)
+		known[x] = i
+		*list = append(*list, x)
 	}
 	return i
 }

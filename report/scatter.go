@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -228,15 +229,19 @@ type ribbon struct {
 }
 
 func (r ribbon) Plot(c draw.Canvas, p *plot.Plot) {
+	back := project(c, p, r.lower)
+	slices.Reverse(back)
+	c.FillPolygon(r.color, c.ClipPolygonXY(append(project(c, p, r.upper), back...)))
+}
+
+// project is where values lie on the canvas.
+func project(c draw.Canvas, p *plot.Plot, values plotter.XYs) []vg.Point {
 	tx, ty := p.Transforms(&c)
-	var outline []vg.Point
-	for _, q := range r.upper {
-		outline = append(outline, vg.Point{X: tx(q.X), Y: ty(q.Y)})
+	out := make([]vg.Point, len(values))
+	for i, q := range values {
+		out[i] = vg.Point{X: tx(q.X), Y: ty(q.Y)}
 	}
-	for i := len(r.lower) - 1; i >= 0; i-- {
-		outline = append(outline, vg.Point{X: tx(r.lower[i].X), Y: ty(r.lower[i].Y)})
-	}
-	c.FillPolygon(r.color, c.ClipPolygonXY(outline))
+	return out
 }
 
 // stroke is a curve, inside the axes.
@@ -246,10 +251,5 @@ type stroke struct {
 }
 
 func (s stroke) Plot(c draw.Canvas, p *plot.Plot) {
-	tx, ty := p.Transforms(&c)
-	var line []vg.Point
-	for _, q := range s.xy {
-		line = append(line, vg.Point{X: tx(q.X), Y: ty(q.Y)})
-	}
-	c.StrokeLines(s.style, c.ClipLinesXY(line)...)
+	c.StrokeLines(s.style, c.ClipLinesXY(project(c, p, s.xy))...)
 }

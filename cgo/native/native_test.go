@@ -10,6 +10,7 @@ import (
 	"personaprobe/cgo/cudalib"
 	"personaprobe/cgo/native"
 	"personaprobe/internal/cudatest"
+	"personaprobe/internal/golden"
 	"personaprobe/models/gguf"
 )
 
@@ -27,17 +28,6 @@ var shapes = []native.Shape{
 	{Layers: 3, Hidden: 128, FFN: 256, Heads: 4, KVHeads: 2, HeadDim: 64, Vocab: 500},
 	{Layers: 2, Hidden: 256, FFN: 136, Heads: 7, KVHeads: 1, HeadDim: 128, Vocab: 1003, Tied: true},
 	{Layers: 2, Hidden: 64, FFN: 512, Heads: 3, KVHeads: 3, HeadDim: 64, Vocab: 77},
-}
-
-// relative is |got - want| / |want|.
-func relative(got []float32, want []float64) float64 {
-	var d, n float64
-	for i := range want {
-		e := float64(got[i]) - want[i]
-		d += e * e
-		n += want[i] * want[i]
-	}
-	return math.Sqrt(d / n)
 }
 
 // sequence is a test's own bookkeeping of one sequence: its blocks in both parts.
@@ -245,9 +235,9 @@ func compareStates(t *testing.T, ref *reference, tokens []int32, from int, p *pa
 	for pos := from; pos < len(tokens); pos++ {
 		at := row + pos - from
 		for l := range states {
-			worst = math.Max(worst, relative(p.p.States[(l*n+at)*e:][:e], states[l][pos]))
+			worst = math.Max(worst, golden.Relative(p.p.States[(l*n+at)*e:][:e], states[l][pos]))
 		}
-		worst = math.Max(worst, relative(p.p.Logits[at*v:][:v], logits[pos]))
+		worst = math.Max(worst, golden.Relative(p.p.Logits[at*v:][:v], logits[pos]))
 	}
 	t.Logf("%d tokens from %d: relative error at most %.2g", len(tokens), from, worst)
 	if !(worst <= bound) {

@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/klauspost/compress/zstd"
+
+	"personaprobe/internal/filecache"
 )
 
 // ErrNone means that this build has no plugins inside.
@@ -40,23 +42,11 @@ func Dir() (string, error) {
 	if embedded == nil {
 		return "", ErrNone
 	}
-	cache, err := cacheDir()
+	cache, err := filecache.Dir()
 	if err != nil {
 		return "", err
 	}
 	return Unpack(embedded, cache)
-}
-
-// cacheDir is where package models keeps its conversions, too.
-func cacheDir() (string, error) {
-	if dir := os.Getenv("PERSONAPROBE_CACHE"); dir != "" {
-		return dir, nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache directory: %w; set PERSONAPROBE_CACHE", err)
-	}
-	return filepath.Join(dir, "personaprobe"), nil
 }
 
 // Unpack makes sure that the packed plugins lie in a directory below cache that is

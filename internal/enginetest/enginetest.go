@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"personaprobe/engine"
+	"personaprobe/internal/tinytest"
 )
 
 // Open opens an engine that is closed when the test ends.
@@ -21,4 +22,28 @@ func Open(t testing.TB, opts engine.Options) *engine.Engine {
 		}
 	})
 	return e
+}
+
+// Tiny opens the embedded model with its adapters on the CPU; change may adjust the
+// options.
+func Tiny(t testing.TB, change func(*engine.Options)) *engine.Engine {
+	t.Helper()
+	files := tinytest.Files(t)
+	opts := engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Context: 256}
+	if change != nil {
+		change(&opts)
+	}
+	return Open(t, opts)
+}
+
+// TinyFloat32 is Tiny with the model and its adapters converted to float32.
+func TinyFloat32(t testing.TB, change func(*engine.Options)) *engine.Engine {
+	t.Helper()
+	files, dir := tinytest.Float32(t)
+	return Tiny(t, func(o *engine.Options) {
+		o.Model, o.Adapters, o.CacheDir = files.Model, files.Adapters, dir
+		if change != nil {
+			change(o)
+		}
+	})
 }

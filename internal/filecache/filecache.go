@@ -34,6 +34,19 @@ const (
 	lockPoll     = 20 * time.Millisecond
 )
 
+// Dir is where caches are kept: $PERSONAPROBE_CACHE, else personaprobe in the user's
+// cache directory ($XDG_CACHE_HOME or ~/.cache).
+func Dir() (string, error) {
+	if dir := os.Getenv("PERSONAPROBE_CACHE"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache directory: %w; set PERSONAPROBE_CACHE", err)
+	}
+	return filepath.Join(dir, "personaprobe"), nil
+}
+
 // Get returns the path and record of the entry dir/name. If it is absent or its
 // size is not the recorded one, build is called to write it; build must create
 // the path it is given atomically. Get makes dir if need be.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -272,4 +273,15 @@ func readArrays(path string) (map[string]Array, map[string]string, error) {
 		arrays[t.Name] = Array{Rows: int(t.Shape[0]), Cols: int(t.Shape[1]), Values: values}
 	}
 	return arrays, f.Metadata, nil
+}
+
+// Relative is |got - want| / |want| in the Euclidean norm.
+func Relative[T float32 | float64](got []float32, want []T) float64 {
+	var d, n float64
+	for i := range want {
+		e := float64(got[i]) - float64(want[i])
+		d += e * e
+		n += float64(want[i]) * float64(want[i])
+	}
+	return math.Sqrt(d / n)
 }
