@@ -70,7 +70,39 @@ func readFull(dir string) (*analysis.Full, error) {
 	case len(full.Sources) == 0 || len(full.Personas) == 0:
 		return nil, fmt.Errorf("%w: %s names no sources or personas; analyse the directory again", ErrNoAnalysis, fullFile)
 	}
+	if err := checkPaths(full); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoAnalysis, fullFile, err)
+	}
 	return full, nil
+}
+
+// checkPaths sees that what the file names lies in its directory: it may come from
+// strangers, and so must not decide what else is read.
+func checkPaths(full *analysis.Full) error {
+	for _, in := range full.Inputs {
+		if !filepath.IsLocal(in.File) && isOurs(in.File) {
+			return fmt.Errorf("the input %q is not in the directory", in.File)
+		}
+	}
+	for _, p := range full.Personas {
+		for key := range p.Seeds.All() {
+			if name := shardName(p.Source, key); filepath.Base(name) != name {
+				return fmt.Errorf("the shard %q is not in the directory", name)
+			}
+		}
+	}
+	return nil
+}
+
+// isOurs tells a file of the directory from an option's, which is from anywhere and
+// known by its last name only.
+func isOurs(file string) bool { return strings.Contains(file, "/") || slices.Contains(ownFiles, file) }
+
+func shardName(source, key string) string {
+	if strings.Contains(key, "_seed") { // of one of several adapters
+		return source + "_" + key
+	}
+	return source + "_seed" + key
 }
 
 // readLayers takes the correlations and settles which layer to show.
@@ -183,10 +215,7 @@ func (s *study) addPersona(p analysis.Persona, out persona) {
 func layerKey(layer int) string { return fmt.Sprintf("layer_%d", layer) }
 
 func (s *study) addShard(source, key string) {
-	name := source + "_seed" + key
-	if strings.Contains(key, "_seed") { // of one of several adapters
-		name = source + "_" + key
-	}
+	name := shardName(source, key)
 	if !slices.ContainsFunc(s.shards, func(h shard) bool { return h.Name == name }) {
 		s.shards = append(s.shards, shard{name, source, key})
 	}
@@ -198,8 +227,8 @@ func (s *study) checkInputs(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !strings.Contains(in.File, "/") && !slices.Contains(ownFiles, in.File) {
-			continue // an option's file, from anywhere
+		if !isOurs(in.File) {
+			continue
 		}
 		sum, err := hashFile(filepath.Join(s.dir, in.File))
 		switch {

@@ -313,6 +313,35 @@ func TestPublishedPairs(t *testing.T) {
 	}
 }
 
+// An analysis does not decide which files outside of its directory are read.
+func TestPathsStayInside(t *testing.T) {
+	dir := smallFixture().report(t)
+	good, err := os.ReadFile(filepath.Join(dir, fullFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var full analysis.Full
+	for _, change := range []func(){
+		func() { full.Inputs = append(full.Inputs, analysis.Input{File: "../../etc/passwd"}) },
+		func() { full.Inputs = append(full.Inputs, analysis.Input{File: "/dev/zero"}) },
+		func() { full.Inputs = append(full.Inputs, analysis.Input{File: "a/../../b"}) },
+		func() { full.Personas[0].Source = "../x" },
+		func() { full.Personas[0].Seeds.Set("42/../../x", analysis.SeedRate{}) },
+	} {
+		full = analysis.Full{}
+		if err := json.Unmarshal(good, &full); err != nil {
+			t.Fatal(err)
+		}
+		change()
+		if _, err := full.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Write(context.Background(), dir, Options{}); !errors.Is(err, ErrNoAnalysis) || !strings.Contains(err.Error(), "is not in the directory") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestNoAnalysis(t *testing.T) {
 	for name, content := range map[string]string{"": "", "half": `{"format": 1,`, "foreign": `{"experiment": "x"}`, "empty": `{"format": 1}`} {
 		dir := t.TempDir()
