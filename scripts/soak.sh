@@ -1,7 +1,7 @@
 #!/bin/sh
 # Kills and resumes runs of the embedded model for DURATION (seconds, default 3600) and
-# compares every finished one with an uninterrupted run; then the engine's soak test for as
-# long. Ends with a line of figures and 1 if anything differs.
+# compares every finished one with an uninterrupted run; beside it runs the engine's soak
+# test. Ends with a line of figures for each and 1 if anything differs.
 #
 #   scripts/soak.sh [DURATION]
 set -eu
@@ -23,7 +23,11 @@ sums() {
         done)
 }
 
+eval "$(make -s env)"
+go test -c -o "$dir/engine.test" ./engine
 run "$dir/reference"
+(cd engine && PERSONAPROBE_SOAK=${duration}s exec "$dir/engine.test" -test.run 'TestSoak$' -test.v -test.timeout 0) >"$dir/engine.log" 2>&1 &
+engine=$!
 sums "$dir/reference" >"$dir/want"
 end=$(($(date +%s) + duration))
 runs=0 kills=0 different=0
@@ -41,6 +45,8 @@ while [ "$(date +%s)" -lt "$end" ]; do
     rm -rf "$out"
 done
 echo "$runs runs finished, $kills kills, $different differ"
-[ "$different" = 0 ]
-eval "$(make -s env)"
-PERSONAPROBE_SOAK=${duration}s go test ./engine -run TestSoak -v -timeout 0
+status=0
+wait $engine || status=1
+cat "$dir/engine.log"
+[ "$different" = 0 ] && exit $status
+exit 1

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -57,7 +58,7 @@ type Terminal struct {
 
 // Write writes p escaped.
 func (t *Terminal) Write(p []byte) (int, error) {
-	all := append(t.rest, p...)
+	all := slices.Concat(t.rest, p)
 	whole := len(all)
 	for i := max(0, len(all)-utf8.UTFMax); i < len(all); i++ {
 		if utf8.RuneStart(all[i]) && !utf8.FullRune(all[i:]) {
