@@ -3,6 +3,7 @@ package cudalib
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -34,8 +35,8 @@ var (
 
 // FindDir returns the directory of the plugins: $PERSONAPROBE_PLUGINS, else where those
 // inside a release build are unpacked, else the first of "plugins" beside the program, build/cuda beside the program or its parent, and
-// build/cuda in the working directory that has [KernelsFile] or [GGMLFile]. The error
-// wraps [ErrAbsent].
+// build/cuda in the working directory that has [KernelsFile] or [GGMLFile]. In a working
+// directory of somebody else they are refused. The error wraps [ErrAbsent].
 func FindDir() (string, error) {
 	if dir := os.Getenv(DirVariable); dir != "" {
 		if hasPlugin(dir) {
@@ -49,24 +50,42 @@ func FindDir() (string, error) {
 	case !errors.Is(err, plugins.ErrNone):
 		return "", fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
-	for _, dir := range candidates() {
+	for _, dir := range besideProgram() {
 		if hasPlugin(dir) {
 			return dir, nil
 		}
 	}
-	return "", ErrAbsent
+	dir := filepath.Join("build", "cuda")
+	if !hasPlugin(dir) {
+		return "", ErrAbsent
+	}
+	if err := trusted(dir); err != nil {
+		return "", fmt.Errorf("%w: %w; set %s to load them all the same", ErrAbsent, err, DirVariable)
+	}
+	return dir, nil
 }
 
-func candidates() []string {
-	dirs := []string{filepath.Join("build", "cuda")}
+// trusted sees that only this user or root can have put the plugins there.
+func trusted(dir string) error {
+	errs := []error{plugins.Trusted(dir)}
+	for _, name := range []string{KernelsFile, GGMLFile} {
+		if err := plugins.Trusted(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func besideProgram() []string {
+	var dirs []string
 	if exe, err := os.Executable(); err == nil {
 		if exe, err = filepath.EvalSymlinks(exe); err == nil {
 			at := filepath.Dir(exe)
-			dirs = append([]string{
+			dirs = []string{
 				filepath.Join(at, "plugins"),
 				filepath.Join(at, "build", "cuda"),
 				filepath.Join(at, "..", "build", "cuda"),
-			}, dirs...)
+			}
 		}
 	}
 	return dirs

@@ -69,7 +69,7 @@ func Unpack(packed fs.FS, cache string) (string, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", fmt.Errorf("unpack plugins: %w; set PERSONAPROBE_CACHE to a directory that can be written", err)
 	}
-	if err := errors.Join(private(parent, fs.ModeDir), trusted(cache)); err != nil {
+	if err := errors.Join(private(parent, fs.ModeDir), Trusted(cache)); err != nil {
 		return "", fmt.Errorf("unpack plugins: %w; change that, or set PERSONAPROBE_CACHE to a directory of your own", err)
 	}
 	if check(dir, index) == nil {
@@ -167,17 +167,17 @@ func private(path string, kind fs.FileMode) error {
 	return owned(path, info)
 }
 
-// trusted sees that nobody else can move away what lies in a directory, apart from its
-// group, which many systems make the user's own.
-func trusted(dir string) error {
-	info, err := os.Stat(dir)
+// Trusted sees that a file or directory belongs to this user or root, and that nobody
+// else can change it, apart from its group, which many systems make the user's own.
+func Trusted(path string) error {
+	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
 	if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return fmt.Errorf("%s can be written by everybody: %s", dir, info.Mode())
+		return fmt.Errorf("%s can be written by everybody: %s", path, info.Mode())
 	}
-	return owned(dir, info)
+	return owned(path, info)
 }
 
 func owned(path string, info fs.FileInfo) error {
