@@ -35,6 +35,24 @@ int status_code(ggml_status status) {
     }
 }
 
+// place finds the batch's cells, as init_batch does, but without its rehearsal: that
+// places all pieces of a batch, with copies of what it changes, and takes them back. One
+// piece needs none, and the copies take milliseconds at 256 sequences.
+llama_memory_context_ptr place(llama_context & x) {
+    auto * kv = dynamic_cast<llama_kv_cache *>(x.memory.get());
+    if (!kv || kv->n_stream == 1) {
+        return x.memory->init_batch(*x.balloc, x.cparams.n_ubatch, false);
+    }
+    x.balloc->split_reset();
+    std::vector<llama_ubatch> pieces;
+    pieces.push_back(x.balloc->split_equal(x.cparams.n_ubatch, true));
+    auto cells = kv->find_slot(pieces[0], false);
+    if (cells.empty()) {
+        return std::make_unique<llama_kv_cache_context>(LLAMA_MEMORY_STATUS_FAILED_PREPARE);
+    }
+    return std::make_unique<llama_kv_cache_context>(kv, llama_kv_cache::slot_info_vec_t{ std::move(cells) }, std::move(pieces));
+}
+
 // compute is llama_context::decode for a batch that is one piece, without its end:
 // the copy of the logits to the host.
 int compute(llama_context & x, const llama_batch & b, bool stable, ggml_tensor ** logits, int64_t * launch_ns) {
@@ -45,7 +63,7 @@ int compute(llama_context & x, const llama_batch & b, bool stable, ggml_tensor *
     }
     x.n_queued_tokens += b.n_tokens;
     x.memory_update(false);
-    llama_memory_context_ptr mctx = x.memory->init_batch(*x.balloc, x.cparams.n_ubatch, false);
+    llama_memory_context_ptr mctx = place(x);
     if (!mctx) {
         return PP_MEMORY;
     }
