@@ -59,9 +59,9 @@ func Compare(w io.Writer, a, b *Report) error {
 	return t.Flush()
 }
 
-func (s *Report) find(name string, rows int) *Measurement {
-	for i := range s.Measurements {
-		if m := &s.Measurements[i]; m.Name == name && m.Rows == rows {
+func (r *Report) find(name string, rows int) *Measurement {
+	for i := range r.Measurements {
+		if m := &r.Measurements[i]; m.Name == name && m.Rows == rows {
 			return m
 		}
 	}

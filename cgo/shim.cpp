@@ -110,7 +110,7 @@ void copy_rows(const llama_context * ctx, ggml_tensor * src, ggml_tensor * dst, 
     ggml_tensor b = *dst;
     a.ne[1] = b.ne[1] = n;
     a.nb[2] = a.nb[3] = b.nb[2] = b.nb[3] = n * a.nb[1];
-    ggml_backend_t backend = backend_of(ctx, src->buffer);
+    ggml_backend_t backend                = backend_of(ctx, src->buffer);
     if (backend && backend == backend_of(ctx, dst->buffer)) {
         ggml_backend_tensor_copy_async(backend, backend, &a, &b);
     } else {
@@ -261,7 +261,7 @@ int pp_detokenize(const llama_vocab * vocab, const int32_t * tokens, int n_token
 // outlive is in scope, on this thread, go when it does; the linker sends llama.cpp's
 // calls of ggml_backend_free here.
 struct outlive {
-    std::vector<ggml_backend_t>  backends;
+    std::vector<ggml_backend_t>   backends;
     static thread_local outlive * now;
     outlive() { now = this; }
     ~outlive();

@@ -50,7 +50,8 @@ llama_memory_context_ptr place(llama_context & x) {
     if (cells.empty()) {
         return std::make_unique<llama_kv_cache_context>(LLAMA_MEMORY_STATUS_FAILED_PREPARE);
     }
-    return std::make_unique<llama_kv_cache_context>(kv, llama_kv_cache::slot_info_vec_t{ std::move(cells) }, std::move(pieces));
+    return std::make_unique<llama_kv_cache_context>(kv, llama_kv_cache::slot_info_vec_t{ std::move(cells) },
+                                                    std::move(pieces));
 }
 
 // compute is llama_context::decode for a batch that is one piece, without its end:

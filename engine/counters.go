@@ -69,7 +69,7 @@ func (c Counts) Sub(earlier Counts) Counts {
 		Completions:  c.Completions - earlier.Completions,
 		Rows:         c.Rows - earlier.Rows,
 		Slots:        c.Slots - earlier.Slots,
-		Times:        c.Times.sub(earlier.Times),
+		Times:        c.sub(earlier.Times),
 	}
 }
 

@@ -129,7 +129,8 @@ __device__ inline void add_bin(bins & b, unsigned bin, u64 m) {
 
 // reduce_mass is the lanes' sum of masses below 2^60, in parts of 20 bits, 32 of which fit.
 __device__ inline u64 reduce_mass(u64 m) {
-    const u64 low = __reduce_add_sync(kAll, (unsigned)m & 0xfffffu), middle = __reduce_add_sync(kAll, (unsigned)(m >> 20) & 0xfffffu);
+    const u64 low    = __reduce_add_sync(kAll, (unsigned)m & 0xfffffu),
+              middle = __reduce_add_sync(kAll, (unsigned)(m >> 20) & 0xfffffu);
     return low + (middle << 20) + ((u64)__reduce_add_sync(kAll, (unsigned)(m >> 40)) << 40);
 }
 
