@@ -6,7 +6,7 @@ import "personaprobe/engine"
 type Profile struct {
 	Rows     int    `json:"rows"`
 	Parts    []Part `json:"parts"`
-	CuBLASLt string `json:"cublaslt,omitempty"` // what it chose, see engine.StepProfile
+	Products string `json:"products,omitempty"` // what computes them, see engine.StepProfile
 }
 
 // Part is a part of a step. Those with Within are also counted in the part before.
@@ -40,7 +40,7 @@ func llamaProfile(rows, contexts int, s spent) Profile {
 
 // nativeProfile lists the kinds of kernels of a native step.
 func nativeProfile(s *engine.StepProfile) Profile {
-	p := Profile{Rows: s.Rows, CuBLASLt: s.Chosen}
+	p := Profile{Rows: s.Rows, Products: s.Chosen}
 	for _, k := range s.Kinds {
 		p.Parts = append(p.Parts, Part{Name: k.Name, Milliseconds: k.Milliseconds, Share: k.Milliseconds / s.Step, Bytes: k.Bytes, Operations: k.Operations})
 	}

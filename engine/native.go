@@ -206,7 +206,12 @@ func (m *nativeModel) info(vocab llama.ModelInfo) llama.ModelInfo {
 
 // settings are the choices that bear on the bytes.
 func (m *nativeModel) settings(rows int) map[string]string {
+	products, err := m.model.Algorithms(m.sizes(rows, 1))
+	if err != nil {
+		products = err.Error() // whoever computes will hear of it, too
+	}
 	return map[string]string{
+		"products":   products,
 		"backend":    "native",
 		"kv_cache":   m.dtype(),
 		"rows":       strconv.Itoa(rows),

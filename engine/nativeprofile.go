@@ -16,7 +16,7 @@ type StepProfile struct {
 	Step     float64 `json:"step_ms"`     // one step, replayed back to back
 	Products float64 `json:"products_ms"` // its matrix products alone, likewise: the roof
 	Kinds    []Kind  `json:"kinds"`       // by kind of kernel, each launched by itself
-	Chosen   string  `json:"cublaslt"`    // what cuBLASLt chose: rows x out x in: algorithm/tile/stages/split
+	Chosen   string  `json:"products"`    // what computes them, see native.Model.Algorithms
 }
 
 // Kind is the kernels of one kind in a step.
@@ -64,7 +64,7 @@ func (e *Engine) ProfileStep(context, repeat int) (*StepProfile, error) {
 		}
 		p.Kinds = append(p.Kinds, e.native.kind(name, float64(ms[i]), p.Rows, context))
 	}
-	p.Chosen, err = n.d.Algorithms()
+	p.Chosen, err = n.m.model.Algorithms(n.d.Sizes())
 	return p, err
 }
 

@@ -29,10 +29,12 @@ int check(cudaError_t status, const char * what);
 
 #define NV_CU(expr) NV_TRY(::nv::check((expr), #expr))
 
-// begin waits for the kernels before this one, which launch lets it overlap.
+// begin waits for the kernels before this one, which launch lets it overlap, and lets the
+// one after it be set up as soon as there is room.
 __device__ __forceinline__ void begin() {
 #if __CUDA_ARCH__ >= 900
     cudaGridDependencySynchronize();
+    cudaTriggerProgrammaticLaunchCompletion();
 #endif
 }
 

@@ -48,8 +48,6 @@ int timer::read(float * ms) {
 
 namespace {
 
-constexpr size_t workspace_bytes = 64 << 20;
-
 size_t up(size_t n) { return (n + 255) / 256 * 256; }
 
 // layout is how many bytes each buffer takes.
@@ -87,7 +85,7 @@ struct layout {
     size_t total() const {
         return residual + normed + qkv + 2 * query + gate_up + gated + logits + sampling + 2 * cache + step() +
                2 * choices + prompt_rows + prompt_tables + prompt_draws + prompt_choices + tiles + 2 * index + taps +
-               workspace_bytes;
+               nv::workspace_bytes;
     }
 };
 
@@ -181,8 +179,8 @@ int nv_decoder::open(nv_model * m, const nv_sizes & z) {
     NV_TRY(device(&tap_rows, n.index));
     NV_TRY(device(&taps, n.taps));
     void * workspace = nullptr;
-    NV_TRY(device(&workspace, workspace_bytes));
-    NV_TRY(products.open(m->half() ? CUDA_R_16F : CUDA_R_16BF, workspace, workspace_bytes));
+    NV_TRY(device(&workspace, nv::workspace_bytes));
+    NV_TRY(products.open(m->half() ? CUDA_R_16F : CUDA_R_16BF, workspace));
     NV_CU(cudaStreamSynchronize(stream));
     return NV_OK;
 }
@@ -286,8 +284,19 @@ int nv_time_steps(nv_decoder * d, int slot, int repeat, int products_only, float
     return code;
 }
 
-int nv_algorithms(nv_decoder * d, char * text, int size) {
-    return snprintf(text, size, "%s", d->products.describe().c_str()) < size
-               ? NV_OK
-               : fail(NV_ARGUMENT, "too long for %d bytes", size);
+int nv_algorithms(const nv_model * m, const nv_sizes * z, char * text, int size) {
+    const nv_shape & s   = m->shape;
+    std::string      all = "cuBLASLt " + std::to_string(cublasLtGetVersion());
+    nv::products     p;
+    NV_TRY(p.open(m->half() ? CUDA_R_16F : CUDA_R_16BF, nullptr));
+    for (int b : { z->rows, z->chunk }) {
+        NV_TRY(p.describe(&all, b, m->qkv_rows(), s.hidden, false));
+        NV_TRY(p.describe(&all, b, s.hidden, s.heads * s.head_dim, true));
+        NV_TRY(p.describe(&all, b, 2 * s.ffn, s.hidden, false));
+        NV_TRY(p.describe(&all, b, s.hidden, s.ffn, true));
+    }
+    for (int b : { z->rows, (int)NV_HEAD_ROWS }) {
+        NV_TRY(p.describe(&all, b, s.vocab, s.hidden, true));
+    }
+    return snprintf(text, size, "%s", all.c_str()) < size ? NV_OK : fail(NV_ARGUMENT, "too long for %d bytes", size);
 }

@@ -24,10 +24,9 @@ products::~products() {
     }
 }
 
-int products::open(cudaDataType type, void * workspace, size_t bytes) {
+int products::open(cudaDataType type, void * workspace) {
     type_      = type;
     workspace_ = workspace;
-    bytes_     = bytes;
     return check(cublasLtCreate(&handle_), "cublasLtCreate");
 }
 
@@ -50,7 +49,8 @@ int products::find(plan ** out, int b, int n, int k, bool full) {
     NV_TRY(check(cublasLtMatrixLayoutCreate(&p.x, type_, k, b, k), "cublasLtMatrixLayoutCreate"));
     NV_TRY(check(cublasLtMatrixLayoutCreate(&p.out, out_type, n, b, n), "cublasLtMatrixLayoutCreate"));
     NV_TRY(check(cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate"));
-    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes_, sizeof bytes_);
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes,
+                                         sizeof workspace_bytes);
     cublasLtMatmulHeuristicResult_t result = {};
     int                             found  = 0;
     const cublasStatus_t            status =
@@ -71,7 +71,7 @@ int products::run(void * out, const void * x, const void * w, int b, int n, int 
     const float one = 1;
     NV_TRY(find(&p, b, n, k, full));
     return check(cublasLtMatmul(handle_, p->op, &one, w, p->w, x, p->x, &beta, out, p->out, out, p->out, &p->algo,
-                                workspace_, bytes_, s),
+                                workspace_, workspace_bytes, s),
                  "cublasLtMatmul");
 }
 
@@ -83,27 +83,22 @@ int products::full(float * out, const void * x, const void * w, int b, int n, in
     return run(out, x, w, b, n, k, true, add ? 1 : 0, s);
 }
 
-std::string products::describe() const {
-    std::string text = "cuBLASLt " + std::to_string(cublasLtGetVersion());
-    for (const auto & entry : plans_) {
-        const shape & key = entry.first;
-        const plan &  p   = entry.second;
-        const int     b = std::get<0>(key), n = std::get<1>(key), k = std::get<2>(key);
-        const bool    full = std::get<3>(key);
-        int           id = 0, tile = 0, stages = 0, split = 0;
-        size_t        got = 0;
-        auto          get = [&](cublasLtMatmulAlgoConfigAttributes_t what, int * v) {
-            cublasLtMatmulAlgoConfigGetAttribute(&p.algo, what, v, sizeof *v, &got);
-        };
-        get(CUBLASLT_ALGO_CONFIG_ID, &id);
-        get(CUBLASLT_ALGO_CONFIG_TILE_ID, &tile);
-        get(CUBLASLT_ALGO_CONFIG_STAGES_ID, &stages);
-        get(CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &split);
-        char line[128];
-        snprintf(line, sizeof line, "; %dx%dx%d%s: %d/%d/%d/%d", b, n, k, full ? "f" : "", id, tile, stages, split);
-        text += line;
+int products::describe(std::string * text, int b, int n, int k, bool full) {
+    char   line[128];
+    plan * p        = nullptr;
+    int    value[4] = {};
+    NV_TRY(find(&p, b, n, k, full));
+    constexpr cublasLtMatmulAlgoConfigAttributes_t names[4] = { CUBLASLT_ALGO_CONFIG_ID, CUBLASLT_ALGO_CONFIG_TILE_ID,
+                                                                CUBLASLT_ALGO_CONFIG_STAGES_ID,
+                                                                CUBLASLT_ALGO_CONFIG_SPLITK_NUM };
+    for (int i = 0; i < 4; i++) {
+        size_t got = 0;
+        cublasLtMatmulAlgoConfigGetAttribute(&p->algo, names[i], &value[i], sizeof value[i], &got);
     }
-    return text;
+    snprintf(line, sizeof line, "; %dx%dx%d%s: %d/%d/%d/%d", b, n, k, full ? "f" : "", value[0], value[1], value[2],
+             value[3]);
+    *text += line;
+    return NV_OK;
 }
 
 } // namespace nv

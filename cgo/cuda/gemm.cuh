@@ -12,19 +12,25 @@
 
 namespace nv {
 
+constexpr size_t workspace_bytes = 64 << 20; // for products of one stream
+
 // products multiplies with cuBLASLt. For each shape its first heuristic is taken, which
 // depends on the library, the GPU and the shape alone, and kept: so a row's bits do not
 // depend on the other rows nor on its place.
 class products {
   public:
     ~products();
-    int open(cudaDataType type, void * workspace, size_t bytes);
+
+    // open takes workspace_bytes of the device's memory, or nullptr to describe only.
+    int open(cudaDataType type, void * workspace);
 
     // half writes out in the operands' type; full adds to out, float32, if add is set.
     int half(void * out, const void * x, const void * w, int b, int n, int k, cudaStream_t s);
     int full(float * out, const void * x, const void * w, int b, int n, int k, bool add, cudaStream_t s);
 
-    std::string describe() const;
+    // describe adds to text what was chosen for a product: B x N x K, f if out is float32,
+    // then cuBLASLt's numbers of algorithm, tile and stages and the parts of K.
+    int describe(std::string * text, int b, int n, int k, bool full);
 
   private:
     struct plan {
@@ -40,7 +46,6 @@ class products {
     cublasLtHandle_t      handle_    = nullptr;
     cudaDataType          type_      = CUDA_R_16BF;
     void *                workspace_ = nullptr;
-    size_t                bytes_     = 0;
     std::map<shape, plan> plans_;
 };
 

@@ -73,14 +73,14 @@ int measure_copy(timer & t, double & rate) {
 }
 
 int measure_matrix(timer & t, double & rate) {
-    constexpr size_t kBytes = (size_t)kSide * kSide * sizeof(__nv_bfloat16), kScratch = 64 << 20;
+    constexpr size_t kBytes = (size_t)kSide * kSide * sizeof(__nv_bfloat16);
     memory           x, w, out, scratch;
     int              err = x.get(kBytes);
     err                  = err ? err : w.get(kBytes);
     err                  = err ? err : out.get(kBytes);
-    err                  = err ? err : scratch.get(kScratch);
+    err                  = err ? err : scratch.get(nv::workspace_bytes);
     nv::products products;
-    err = err ? err : products.open(CUDA_R_16BF, scratch.p, kScratch);
+    err = err ? err : products.open(CUDA_R_16BF, scratch.p);
     if (err != cudaSuccess) {
         return err;
     }

@@ -12,7 +12,6 @@ package native
 // static int n_decode_wait(nv_table *t, nv_decoder *d, int slot) { return t->nv_decode_wait(d, slot); }
 // static int n_profile(nv_table *t, nv_decoder *d, int slot, int n, float *ms) { return t->nv_profile_step(d, slot, n, ms); }
 // static int n_time(nv_table *t, nv_decoder *d, int slot, int n, int roof, float *ms) { return t->nv_time_steps(d, slot, n, roof, ms); }
-// static int n_algorithms(nv_table *t, nv_decoder *d, char *s, int n) { return t->nv_algorithms(d, s, n); }
 //
 // // The parts of nv_prompt one by one: Go may not pass a struct of its pointers.
 // static int n_prompt(nv_table *t, nv_decoder *d, const nv_row *row, const int32_t *table, const nv_tile *tile,
@@ -152,13 +151,6 @@ func (d *Decoder) Time(slot, n int, productsOnly bool) (float64, error) {
 	}
 	err := d.do("time", func() C.int { return C.n_time(d.m.lib.t, d.d, C.int(slot), C.int(n), roof, &ms) })
 	return float64(ms), err
-}
-
-// Algorithms says what cuBLASLt chose for the shapes seen so far, for a manifest.
-func (d *Decoder) Algorithms() (string, error) {
-	text := make([]byte, 8192)
-	err := d.do("algorithms", func() C.int { return C.n_algorithms(d.m.lib.t, d.d, (*C.char)(at(text)), C.int(len(text))) })
-	return C.GoString((*C.char)(at(text))), err
 }
 
 func (d *Decoder) do(op string, call func() C.int) error {

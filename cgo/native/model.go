@@ -19,6 +19,9 @@ package native
 //                        const float *a, const float *b) {
 //     return t->nv_set_merge(m, set, w, l, row0, rows, cols, rank, a, b);
 // }
+// static int n_algorithms(nv_table *t, nv_model *m, const nv_sizes *z, char *s, int n) {
+//     return t->nv_algorithms(m, z, s, n);
+// }
 import "C"
 
 import (
@@ -109,6 +112,18 @@ func (m *Model) Merge(set int, f Factors) error {
 		return C.n_set_merge(m.lib.t, m.m, C.int(set), C.int(f.Weight), C.int(f.Layer), C.int(f.Row0), C.int(f.Rows),
 			C.int(f.Cols), C.int(f.Rank), (*C.float)(&f.A[0]), (*C.float)(&f.B[0]))
 	})
+}
+
+// Algorithms says what cuBLASLt chose for the matrix products of a decoder of these sizes,
+// for a manifest: rows x columns of the result x summands, f for a float32 result, then
+// the numbers of algorithm, tile and stages and the parts of the sum.
+func (m *Model) Algorithms(z Sizes) (string, error) {
+	text := make([]byte, 8192)
+	c := z.c()
+	err := m.do("algorithms", func() C.int {
+		return C.n_algorithms(m.lib.t, m.m, &c, (*C.char)(at(text)), C.int(len(text)))
+	})
+	return C.GoString((*C.char)(at(text))), err
 }
 
 func (m *Model) do(op string, call func() C.int) error {
