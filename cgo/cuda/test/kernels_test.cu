@@ -389,9 +389,9 @@ template <typename T> void test_merge(const char * type, int rows, int cols, int
 template <typename T> void test_products(const char * type, cudaDataType kind, int b, int n, int k) {
     buffer<T>     x((size_t)b * k), w((size_t)n * k), half((size_t)b * n);
     buffer<float> full((size_t)b * n);
-    buffer<char>  workspace(32 << 20);
+    buffer<char>  workspace(nv::workspace_bytes);
     nv::products  p;
-    need(p.open(kind, workspace.device, workspace.host.size()) == 0, "open products");
+    need(p.open(kind, workspace.device) == 0, "open products");
     x.fill(-1, 1), w.fill(-1, 1), full.fill(-1, 1);
     const std::vector<float> before = full.host;
     half.poison();
