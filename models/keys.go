@@ -14,6 +14,7 @@ const (
 	tensorAlignment = 32
 	maxExperts      = 512
 	maxFileType     = 1<<11 - 1 // of enum llama_ftype
+	defaultToken    = 11
 )
 
 // ropeScalings are the names that llama.cpp knows.
@@ -32,6 +33,16 @@ func (r *Report) checkKeys(f *gguf.File) {
 	}
 	if name, ok := f.String(f.ArchKey("rope.scaling.type")); ok && !slices.Contains(ropeScalings, name) {
 		r.problem("", "%s is %q, not one of %s", f.ArchKey("rope.scaling.type"), name, strings.Join(ropeScalings, ", "))
+	}
+	if v, ok := f.Value(f.ArchKey("block_count")); ok {
+		if n, ok := f.Uint(f.ArchKey("block_count")); !ok || n < 1 || n > maxLayers {
+			r.problem("", "%s is %s, not between 1 and %d", f.ArchKey("block_count"), oneLine(fmt.Sprint(v)), maxLayers)
+		}
+	}
+	for _, key := range []string{"attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"} {
+		if v, ok := f.Float(f.ArchKey(key)); ok && !(v >= 0 && v < 1) {
+			r.problem("", "%s is %g, not between 0 and 1", f.ArchKey(key), v)
+		}
 	}
 	count := func(key string) uint64 { n, _ := f.Uint(f.ArchKey(key)); return n }
 	n, used, groups, groupsUsed := count("expert_count"), count("expert_used_count"), count("expert_group_count"), count("expert_group_used_count")
@@ -99,6 +110,22 @@ func (r *Report) checkVocabularyTypes(f *gguf.File, tokens int) {
 	}
 	if _, ok := f.Value("tokenizer.ggml.precompiled_charsmap"); ok {
 		r.problem("", "tokenizer.ggml.precompiled_charsmap: such tokenizers are not used here")
+	}
+}
+
+// checkTypes checks that tensors have types that llama.cpp computes with, whatever the
+// architecture: it crashes with others.
+func (r *Report) checkTypes(f *gguf.File) {
+	for _, t := range f.Tensors {
+		switch {
+		case len(t.Shape) <= 1 && t.Type != gguf.F32:
+			r.problem(t.Name, "has type %s; llama.cpp wants vectors as F32", t.Type)
+		case !canMultiply(t.Type):
+			r.problem(t.Name, "has type %s, which llama.cpp cannot multiply with", t.Type)
+		}
+	}
+	if e := f.Tensor("token_embd.weight"); e != nil && len(e.Shape) != 2 {
+		r.problem(e.Name, "has shape %s, not two dimensions", gguf.FormatShape(e.Shape))
 	}
 }
 

@@ -204,6 +204,7 @@ func (r *Report) judge(name string, v Values) {
 // checkArchitecture checks that the tensors are exactly the architecture's.
 func (r *Report) checkArchitecture(f *gguf.File) {
 	r.checkKeys(f)
+	r.checkTypes(f)
 	shape, err := ShapeOf(f)
 	if err != nil {
 		if a, _ := f.String("general.architecture"); a != arch {
@@ -225,10 +226,6 @@ func (r *Report) checkArchitecture(f *gguf.File) {
 			r.problem(s.name, "is missing")
 		case !equal(t.Shape, s.shape):
 			r.problem(s.name, "has shape %s, the metadata asks for %s", gguf.FormatShape(t.Shape), gguf.FormatShape(s.shape))
-		case len(s.shape) == 1 && t.Type != gguf.F32:
-			r.problem(s.name, "has type %s; llama.cpp wants vectors as F32", t.Type)
-		case !canMultiply(t.Type):
-			r.problem(s.name, "has type %s, which llama.cpp cannot multiply with", t.Type)
 		}
 	}
 	for _, t := range f.Tensors {
@@ -245,8 +242,16 @@ func (r *Report) checkTokenizer(f *gguf.File) {
 		r.problem("", "tokenizer.ggml.tokens is missing")
 		return
 	}
+	if len(tokens) <= defaultToken {
+		r.problem("", "tokenizer.ggml.tokens: %d are too few; llama.cpp takes number %d for the end of a text unless told otherwise", len(tokens), defaultToken)
+		return
+	}
 	seen := make(map[string]int, len(tokens))
 	for id, text := range tokens {
+		if strings.Contains(text, "\x00") {
+			r.problem("", "tokenizer.ggml.tokens: number %d, %q, has a zero byte, with which it ends for llama.cpp", id, text)
+			return
+		}
 		if first, twice := seen[text]; twice {
 			r.problem("", "tokenizer.ggml.tokens: %q is both %d and %d; llama.cpp aborts on that", text, first, id)
 			return

@@ -183,7 +183,13 @@ func TestVerifyFindsDamage(t *testing.T) {
 			return set(kv, "tokenizer.ggml.tokens", tokens), infos
 		},
 		`"x" is both 0 and 1`: func(kv []gguf.KV, infos []gguf.TensorInfo) ([]gguf.KV, []gguf.TensorInfo) {
-			return set(kv, "tokenizer.ggml.tokens", []string{"x", "x"}), infos
+			return set(kv, "tokenizer.ggml.tokens", slices.Repeat([]string{"x"}, 20)), infos
+		},
+		"2 are too few": func(kv []gguf.KV, infos []gguf.TensorInfo) ([]gguf.KV, []gguf.TensorInfo) {
+			return set(kv, "tokenizer.ggml.tokens", []string{"x", "y"}), infos
+		},
+		"has a zero byte": func(kv []gguf.KV, infos []gguf.TensorInfo) ([]gguf.KV, []gguf.TensorInfo) {
+			return set(kv, "tokenizer.ggml.tokens", slices.Repeat([]string{"x\x00y"}, 20)), infos
 		},
 		"eos_token_id is 301": func(kv []gguf.KV, infos []gguf.TensorInfo) ([]gguf.KV, []gguf.TensorInfo) {
 			return set(kv, "tokenizer.ggml.eos_token_id", uint32(301)), infos
