@@ -2,8 +2,6 @@ module personaprobe
 
 go 1.26.0
 
-toolchain go1.26.11
-
 require (
 	github.com/agnivade/levenshtein v1.1.1
 	github.com/chromedp/cdproto v0.159.0
