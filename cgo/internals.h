@@ -31,4 +31,16 @@ llama_batch make_batch(pp_context * c, int n, const int32_t * tokens, const int3
 // decode_code turns llama_decode's result into a PP_* code.
 int decode_code(int status);
 
+// A context destroys its backends before its scheduler, when it is freed and when it
+// cannot be made, but this copy of ggml calls reset() on every backend when the
+// scheduler goes: with CUDA that is a crash. So backends that are freed while an
+// outlive is in scope, on this thread, go when it does; the linker sends llama.cpp's
+// calls of ggml_backend_free here.
+struct outlive {
+    std::vector<ggml_backend_t>   backends;
+    static thread_local outlive * now;
+    outlive() { now = this; }
+    ~outlive();
+};
+
 #endif
