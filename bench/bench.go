@@ -106,6 +106,8 @@ type run struct {
 	Options
 	e      *engine.Engine
 	roof   *roof // nil on a CPU
+	native bool  // our own decoder computes
+	merged bool  // adapters are in the weights
 	report *Report
 }
 
@@ -123,7 +125,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.length() < 1 {
 		return nil, fmt.Errorf("%w: a mean context of %d is not longer than the prompt's %d tokens", engine.ErrOptions, o.Context, o.Prompt)
 	}
-	r := &run{Options: o, e: e, report: &Report{
+	settings := e.Settings()
+	native := settings["backend"] == "native"
+	r := &run{Options: o, e: e, native: native, merged: native || settings["adapters"] == "merged", report: &Report{
 		Model: e.Info().Description, Device: e.Device(), Cores: runtime.NumCPU(), Adapter: o.Adapter, Temperature: o.Temperature,
 		Context: o.Context, Prompt: o.Prompt, Load: load.Seconds(),
 	}}

@@ -15,7 +15,7 @@ func (r *run) at(ctx context.Context, rows int) error {
 	if err := r.e.Reserve(rows, r.Prompt+r.length()); err != nil {
 		return err
 	}
-	if r.native() {
+	if r.native {
 		return r.atNative(ctx, rows)
 	}
 	before, err := r.alone(ctx, rows)
@@ -48,9 +48,6 @@ func (r *run) at(ctx context.Context, rows int) error {
 
 func (m *Measurement) setRoof(rate float64) { m.Roof, m.OfRoof = rate, m.Rate/rate }
 
-// native says whether our own decoder computes.
-func (r *run) native() bool { return r.e.Settings()["backend"] == "native" }
-
 // stepTime is the time of one step, in ms, of contexts that step side by side.
 func (r *run) stepTime(s spent) float64 {
 	return s.wall.Seconds() * 1e3 * float64(r.e.Options().Contexts) / float64(s.counts.Steps)
@@ -78,14 +75,19 @@ func perPrompt(rows int) int {
 	return 1
 }
 
-// engine measures the engine end to end on Repeat rounds of the rows. The first
+// waves lets the engine complete so many sequences, again and again. The first
 // completions of an adapter pay for merging it, so a few come before.
-func (r *run) engine(ctx context.Context, rows int) (Measurement, spent, error) {
+func (r *run) waves(ctx context.Context, sequences, repeat int) (spent, error) {
 	if _, err := r.synthetic(ctx, r.Adapter, 2, 1, 2); err != nil {
-		return Measurement{}, spent{}, err
+		return spent{}, err
 	}
-	n := perPrompt(rows)
-	s, err := r.synthetic(ctx, r.Adapter, r.length(), n, r.Repeat*rows/n)
+	n := perPrompt(sequences)
+	return r.synthetic(ctx, r.Adapter, r.length(), n, repeat*sequences/n)
+}
+
+// engine measures the engine end to end on Repeat waves of the rows.
+func (r *run) engine(ctx context.Context, rows int) (Measurement, spent, error) {
+	s, err := r.waves(ctx, rows, r.Repeat)
 	if err != nil {
 		return Measurement{}, s, err
 	}
@@ -130,11 +132,7 @@ func (r *run) live(ctx context.Context) error {
 		if live < 1 || live > rows {
 			return fmt.Errorf("%w: %d live sequences in %d rows", engine.ErrOptions, live, rows)
 		}
-		if _, err := r.synthetic(ctx, r.Adapter, 2, 1, 2); err != nil {
-			return err
-		}
-		n := perPrompt(live)
-		s, err := r.synthetic(ctx, r.Adapter, r.length(), n, live/n)
+		s, err := r.waves(ctx, live, 1)
 		if err != nil {
 			return err
 		}
@@ -193,7 +191,7 @@ func (r *run) states(ctx context.Context) error {
 // average of ten changes, where adapters are merged into the weights; elsewhere a change
 // costs nothing.
 func (r *run) adapterSwitch(ctx context.Context) error {
-	if r.Adapter == "" || r.e.Settings()["adapters"] != "merged" && !r.native() {
+	if r.Adapter == "" || !r.merged {
 		return nil
 	}
 	const turns = 5
