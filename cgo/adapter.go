@@ -47,9 +47,7 @@ func (a *Adapter) Close() error {
 	if a.c == nil {
 		return nil
 	}
-	if !bool(C.pp_device_failed()) {
-		C.llama_adapter_lora_free(a.c)
-	}
+	C.pp_adapter_free(a.c)
 	a.c = nil
 	a.m.unuse()
 	return nil

@@ -7,7 +7,6 @@ import "C"
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"unsafe"
 )
 
@@ -122,17 +121,4 @@ func decodeError(code C.int) error {
 	default:
 		return failure("decode", ErrCompute)
 	}
-}
-
-// failure is the error of an operation that failed inside the device's code, which
-// tells of a lack of memory in its log alone; otherwise is its kind without that.
-func failure(op string, otherwise error) error {
-	lines := recentErrors.take()
-	kind := otherwise
-	for _, l := range lines {
-		if strings.Contains(l, "out of memory") || strings.Contains(l, "ALLOC_FAILED") {
-			kind = ErrMemory
-		}
-	}
-	return &Error{Op: op, Kind: kind, Detail: strings.Join(lines, "; ")}
 }

@@ -38,6 +38,16 @@ func (e *Error) Error() string {
 // Unwrap makes errors.Is(err, ErrMemory) and the like work.
 func (e *Error) Unwrap() error { return e.Kind }
 
-func opError(op string, kind error) error {
+func opError(op string, kind error) *Error {
 	return &Error{Op: op, Kind: kind, Detail: strings.Join(recentErrors.take(), "; ")}
+}
+
+// failure is the error of an operation that failed inside the device's code, which
+// tells of a lack of memory in its log alone; otherwise is its kind without that.
+func failure(op string, otherwise error) *Error {
+	e := opError(op, otherwise)
+	if strings.Contains(e.Detail, "out of memory") || strings.Contains(e.Detail, "ALLOC_FAILED") {
+		e.Kind = ErrMemory
+	}
+	return e
 }

@@ -31,6 +31,11 @@ llama_batch make_batch(pp_context * c, int n, const int32_t * tokens, const int3
 // decode_code turns llama_decode's result into a PP_* code.
 int decode_code(int status);
 
+// pp_device_failed reports whether a plugin has met a failure that it does not survive,
+// such as memory that it could not get in the middle of a step. The call that met it
+// returned PP_EXCEPTION or the like; freeing is of no use after it, and dangerous.
+bool pp_device_failed(void);
+
 // A context destroys its backends before its scheduler, when it is freed and when it
 // cannot be made, but this copy of ggml calls reset() on every backend when the
 // scheduler goes: with CUDA that is a crash. So backends that are freed while an

@@ -152,9 +152,7 @@ func (m *Model) unuse() {
 
 func (m *Model) freeIfUnused() {
 	if m.closed && m.users == 0 && m.c != nil {
-		if !bool(C.pp_device_failed()) {
-			C.llama_model_free(m.c)
-		}
+		C.pp_model_free(m.c)
 		m.c = nil
 	}
 }

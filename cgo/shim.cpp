@@ -207,6 +207,18 @@ pp_context * pp_context_new(llama_model * model, pp_context_params params) {
     }
 }
 
+void pp_model_free(llama_model * model) {
+    if (!pp_device_failed()) {
+        llama_model_free(model);
+    }
+}
+
+void pp_adapter_free(llama_adapter_lora * adapter) {
+    if (!pp_device_failed()) {
+        llama_adapter_lora_free(adapter);
+    }
+}
+
 void pp_context_free(pp_context * c) {
     if (!c || pp_device_failed()) {
         return;

@@ -38,14 +38,14 @@ int          pp_load_backends(const char * dir); // returns how many devices the
 // pp_device_memory tells a device's free and total bytes, 0 if that fails.
 void pp_device_memory(ggml_backend_dev_t device, size_t * free, size_t * total);
 
-// pp_device_failed reports whether a plugin has met a failure that it does not survive,
-// such as memory that it could not get in the middle of a step. The call that met it
-// returned PP_EXCEPTION or the like; freeing is of no use after it, and dangerous.
-bool pp_device_failed(void);
-
 // Model.
 
 struct llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, bool vocab_only);
+
+// pp_model_free and pp_adapter_free leave memory alone after a failure of the device that
+// the program does not survive, and so does pp_context_free.
+void pp_model_free(struct llama_model * model);
+void pp_adapter_free(struct llama_adapter_lora * adapter);
 
 // Tokenizer. Both return the number written, or minus the number needed.
 
