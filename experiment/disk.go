@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"personaprobe/internal/atomicfile"
 	"personaprobe/models/safetensors"
@@ -120,15 +119,11 @@ func sweep(d disk, dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if isTemporary(e.Name()) {
+		if atomicfile.IsTemp(e.Name()) {
 			if err := d.remove(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-func isTemporary(name string) bool {
-	return strings.HasPrefix(name, ".") && strings.Contains(name, atomicfile.TempInfix)
 }

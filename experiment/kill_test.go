@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"personaprobe/internal/atomicfile"
 	"personaprobe/models/safetensors"
 )
 
@@ -252,7 +253,7 @@ func withoutTemporary(t *testing.T, dir string, want map[string]string) map[stri
 		out[name] = data
 	}
 	for name, data := range artefacts(t, dir) {
-		if isTemporary(filepath.Base(name)) {
+		if atomicfile.IsTemp(filepath.Base(name)) {
 			out[name] = data
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/dirlock"
 )
 
@@ -193,7 +194,7 @@ func checkEmpty(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() != dirlock.Name && !isTemporary(e.Name()) {
+		if e.Name() != dirlock.Name && !atomicfile.IsTemp(e.Name()) {
 			return fmt.Errorf("%w: %s holds %s and no %s; choose an empty directory", ErrManifest, dir, e.Name(), manifestFile)
 		}
 	}

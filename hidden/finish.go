@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/disk"
@@ -177,7 +176,7 @@ func (x *extraction) sweep() error {
 		return err
 	}
 	for _, e := range entries {
-		if name := e.Name(); strings.HasPrefix(name, ".") && strings.Contains(name, atomicfile.TempInfix) {
+		if name := e.Name(); atomicfile.IsTemp(name) {
 			if err := disk.Remove(filepath.Join(x.dir, name)); err != nil {
 				return err
 			}

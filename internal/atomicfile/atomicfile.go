@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"personaprobe/internal/disk"
 )
@@ -20,6 +21,11 @@ import (
 // TempInfix separates a final name from the random suffix of its temporary
 // file: ".<name>.tmp-<16 hex digits>".
 const TempInfix = ".tmp-"
+
+// IsTemp reports whether a file's name is that of a temporary one.
+func IsTemp(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.Contains(name, TempInfix)
+}
 
 // File is a temporary file that Commit turns into the named one.
 type File struct {
