@@ -9,8 +9,19 @@ export CGO_ENABLED=0
 time=${1:-10s}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+fuzz() {
+    go test -run '^$' -fuzz "^$1\$" -fuzztime "$time" -fuzzminimizetime 10x -parallel 1 "$2" >"$log" 2>&1
+}
+
+# overrun reports whether Go's fuzzer failed at the end of its time and at nothing else: until
+# Go 1.27 a worker that is still busy then can count as a failure (golang.org/issue/75804).
+overrun() {
+    grep -q '^ *context deadline exceeded$' "$log" && ! grep -qE 'Failing input|panic|_test\.go:' "$log"
+}
+
 while read -r target package; do
-    go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 10x -parallel 1 "$package" >"$log" 2>&1 || {
+    fuzz "$target" "$package" || { overrun && fuzz "$target" "$package"; } || {
         cat "$log"
         exit 1
     }
