@@ -1,5 +1,5 @@
 // Runs kernels on the CPU, for tests: the part of CUDA C++ that ours use, with the
-// threads of one cluster as fibers that take turns at barriers and warp intrinsics.
+// threads of one block as fibers that take turns at barriers and warp intrinsics.
 // Slow, and blind to races; it checks the logic where there is no GPU.
 
 #ifndef PERSONAPROBE_EMULATE_H
@@ -33,7 +33,6 @@ using std::min;
 typedef int                  cudaError_t;
 typedef struct CUstream_st * cudaStream_t;
 enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 };
-enum cudaDeviceAttr { cudaDevAttrClusterLaunch, cudaDevAttrMaxSharedMemoryPerBlockOptin };
 struct float4 {
     float x, y, z, w;
 };
@@ -78,11 +77,6 @@ inline int cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 inline int cudaEventElapsedTime(float * ms, cudaEvent_t, cudaEvent_t) { return *ms = 0, cudaSuccess; }
 
 inline int cudaGetDevice(int * device) { return *device = 0; }
-inline int cudaDeviceGetAttribute(int * value, cudaDeviceAttr attr, int) {
-    const char * kb = std::getenv("PP_EMULATE_SHARED_KB"); // small, and rows do not fit
-    *value          = attr == cudaDevAttrClusterLaunch ? 1 : 1024 * (kb ? std::atoi(kb) : 227);
-    return cudaSuccess;
-}
 
 namespace emulate {
 
@@ -98,31 +92,30 @@ struct fiber {
     jmp_buf                 at;      // where it waits; no system call, unlike swapcontext
     bool                    started = false;
     std::unique_ptr<char[]> stack{ new char[kStack] };
-    unsigned                thread = 0, block = 0, rank = 0;
+    unsigned                thread = 0, block = 0;
     bool                    done = false;
 };
 
-struct cluster {
-    std::vector<std::unique_ptr<fiber>>     fibers;
-    std::vector<barrier>                    warps, blocks;
-    std::vector<std::vector<unsigned char>> shared;
-    std::vector<uint64_t>                   slots; // two per thread: turns take them alternately
-    barrier                                 all;
-    unsigned                                threads = 0;
-    size_t                                  running = 0;
-    ucontext_t                              home;
-    std::function<void()>                   kernel;
+struct block {
+    std::vector<std::unique_ptr<fiber>> fibers;
+    std::vector<barrier>                warps;
+    std::vector<unsigned char>          shared;
+    std::vector<uint64_t>               slots; // two per thread: turns take them alternately
+    barrier                             all;
+    size_t                              running = 0;
+    ucontext_t                          home;
+    std::function<void()>               kernel;
 };
 
-inline cluster *& now() {
-    static cluster * c = nullptr;
-    return c;
+inline block *& now() {
+    static block * b = nullptr;
+    return b;
 }
 inline fiber & self() { return *now()->fibers[now()->running]; }
 
 // yield lets the next fiber run.
 inline void yield() {
-    cluster &    c    = *now();
+    block &      c    = *now();
     const size_t from = c.running;
     do {
         c.running = (c.running + 1) % c.fibers.size();
@@ -160,12 +153,12 @@ inline void body() {
     yield();
 }
 
-inline unsigned char * shared() { return now()->shared[self().rank].data(); }
+inline unsigned char * shared() { return now()->shared.data(); }
 
 // gather hands out the values of a warp's lanes, indexed by lane.
 template <typename T> inline std::array<T, 32> gather(T value) {
-    cluster &      c    = *now();
-    const unsigned me   = self().rank * c.threads + self().thread;
+    block &        c    = *now();
+    const unsigned me   = self().thread;
     barrier &      b    = c.warps[me / 32];
     const size_t   base = (size_t)(b.turn % 2) * c.fibers.size();
     std::memcpy(&c.slots[base + me], &value, sizeof value);
@@ -177,30 +170,24 @@ template <typename T> inline std::array<T, 32> gather(T value) {
     return out;
 }
 
-inline void run(unsigned grid, unsigned peers, unsigned threads, size_t shared, const std::function<void()> & kernel) {
+inline void run(unsigned grid, unsigned threads, size_t shared, const std::function<void()> & kernel) {
     static std::mutex one; // launch at a time
     std::lock_guard   lock(one);
-    cluster           c;
+    block             c;
     now()      = &c;
-    c.threads  = threads;
     c.kernel   = kernel;
-    c.all.need = (int)(peers * threads);
-    c.warps.resize(peers * threads / 32, barrier{ 32 });
-    c.blocks.resize(peers, barrier{ (int)threads });
-    c.slots.resize(2 * peers * threads);
-    c.shared.resize(peers);
-    for (unsigned i = 0; i < peers * threads; i++) {
+    c.all.need = (int)threads;
+    c.warps.resize(threads / 32, barrier{ 32 });
+    c.slots.resize(2 * threads);
+    for (unsigned i = 0; i < threads; i++) {
         c.fibers.push_back(std::make_unique<fiber>());
     }
-    for (unsigned first = 0; first < grid; first += peers) {
-        for (auto & s : c.shared) {
-            s.assign(shared + 16, 0xA5);
-        }
-        for (unsigned i = 0; i < peers * threads; i++) {
+    for (unsigned b = 0; b < grid; b++) {
+        c.shared.assign(shared + 16, 0xA5);
+        for (unsigned i = 0; i < threads; i++) {
             fiber & f = *c.fibers[i];
-            f.thread  = i % threads;
-            f.rank    = i / threads;
-            f.block   = first + f.rank;
+            f.thread  = i;
+            f.block   = b;
             f.done = f.started = false;
             getcontext(&f.context);
             f.context.uc_stack.ss_sp   = f.stack.get();
@@ -224,14 +211,7 @@ struct index {
 #define blockIdx (emulate::index{ emulate::self().block })
 #define PP_SHARED(name) unsigned char * name = emulate::shared()
 
-inline void     __syncthreads() { emulate::wait(emulate::now()->blocks[emulate::self().rank]); }
-inline void     cluster_sync() { emulate::wait(emulate::now()->all); }
-inline unsigned cluster_rank() { return emulate::self().rank; }
-
-template <typename T> inline T * peer(T * p, unsigned rank) {
-    const auto offset = reinterpret_cast<const unsigned char *>(p) - emulate::shared();
-    return reinterpret_cast<T *>(emulate::now()->shared[rank].data() + offset);
-}
+inline void __syncthreads() { emulate::wait(emulate::now()->all); }
 
 inline unsigned __ballot_sync(unsigned, bool v) {
     unsigned   mask = 0;
@@ -312,9 +292,9 @@ inline __nv_bfloat16 __float2bfloat16_rn(float v) {
 }
 
 template <typename... Params, typename... Args>
-cudaError_t launch(void (*kernel)(Params...), unsigned grid, unsigned cluster, unsigned threads, size_t shared,
-                   cudaStream_t, Args... args) {
-    emulate::run(grid, cluster, threads, shared, [=] { kernel(args...); });
+cudaError_t launch(void (*kernel)(Params...), unsigned grid, unsigned threads, size_t shared, cudaStream_t,
+                   Args... args) {
+    emulate::run(grid, threads, shared, [=] { kernel(args...); });
     return cudaSuccess;
 }
 

@@ -105,5 +105,5 @@ int pp_merge(void * dst, const void * base, int type, int64_t n_in, int64_t n_ou
     m.row_blocks       = (n_out + kRows - 1) / kRows;
     m.scale            = scale;
     const int64_t grid = m.row_blocks * ((n_in + kThreads - 1) / kThreads);
-    return launch(merge_kernel, (unsigned)grid, 1, kThreads, kRows * min(kRank, rank) * sizeof(float), stream, m);
+    return launch(merge_kernel, (unsigned)grid, kThreads, kRows * min(kRank, rank) * sizeof(float), stream, m);
 }

@@ -1,5 +1,5 @@
-// What the blocks of a cluster share while they sample a row: their state, and sums of
-// masses by bin over the cluster.
+// What the threads of a block share while they sample a row, how they read the row, and
+// sums of masses by bin.
 
 #ifndef PERSONAPROBE_SAMPLE_BLOCK_CUH
 #define PERSONAPROBE_SAMPLE_BLOCK_CUH
@@ -11,26 +11,19 @@
 #ifndef PP_SAMPLE_THREADS
 #define PP_SAMPLE_THREADS 512
 #endif
-#ifndef PP_SAMPLE_CLUSTER
-#define PP_SAMPLE_CLUSTER 8
-#endif
 
 namespace {
 
-constexpr int kThreads   = PP_SAMPLE_THREADS;
-constexpr int kWarps     = kThreads / 32;
-constexpr int kMaxPeers  = PP_SAMPLE_CLUSTER;
-constexpr int kMinBlocks = kThreads <= 512 ? 2 : 1; // an SM has
-#if defined(PP_EMULATE) || __CUDA_ARCH__ >= 900
-constexpr int kPeers = kMaxPeers; // blocks of a cluster
-#else
-constexpr int kPeers = 1;
-#endif
+constexpr int      kThreads  = PP_SAMPLE_THREADS;
+constexpr int      kWarps    = kThreads / 32;
+constexpr int      kMaxVocab = PP_SAMPLE_MAX_VOCAB < kWarps << 16 ? PP_SAMPLE_MAX_VOCAB : kWarps << 16; // see lists
+constexpr int      kAbove    = 1024; // buckets of a sketch above its reference
+constexpr int      kSketch   = kAbove + kBuckets;
 constexpr int      kPartBits = 10;  // narrow divides a range of logits in 1024 parts at most
-constexpr int      kList     = 128; // tokens that a warp lists
-constexpr int      kChunk    = 64;  // bins, whose sum is published too
+constexpr int      kList     = 256; // tokens that a warp lists
+constexpr int      kChunk    = 64;  // bins, whose sum is kept too
 constexpr unsigned kAll      = 0xffffffffu;
-static_assert(kThreads % 32 == 0 && kWarps >= 2 && kWarps <= 32 && kMaxPeers <= 32, "a warp sums up warps and peers");
+static_assert(kThreads % 32 == 0 && kWarps >= 2 && kWarps <= 32, "a warp sums up warps");
 static_assert(kBuckets <= 32 * kChunk && (1 << kPartBits) <= 32 * kChunk, "a lane has a chunk");
 
 // share is a piece of the row and what of it is in the nucleus.
@@ -40,11 +33,17 @@ struct share {
     unsigned ties; // tokens with the logit of the cut
 };
 
+// before is how much lies before a place in the row.
+struct before {
+    u64      mass;
+    unsigned ties;
+};
+
 // bins are sums of masses, in halves, and those of each chunk of bins.
 struct bins {
-    alignas(8) unsigned low[1 << kPartBits];
-    alignas(8) unsigned high[1 << kPartBits];
-    u64 chunks[32];
+    unsigned low[1 << kPartBits];
+    unsigned high[1 << kPartBits];
+    u64      chunks[32];
 };
 
 // place is where a running mass reaches a goal.
@@ -53,44 +52,37 @@ struct place {
     u64      above, mass;
 };
 
-// state is a block's shared memory but for the logits and the marks. Peers read what
-// is published before a cluster_sync until they arrive at the next one.
+// state is a block's shared memory.
 struct state {
-    alignas(8) unsigned sketch[kBuckets + 1 + 32]; // see sketch; the last ones take what has no mass
+    unsigned       sketch[kSketch + 32]; // see sketch_token; the last ones take what is not in it
     u64            sketch_chunks[32];
     bins           parts[2]; // turns of narrow take them alternately
     powers         exp2;
-    share          warps[kWarps];
+    share          warps[kWarps];  // of the warps' pieces
+    share          within[kWarps]; // of the parts of the piece that the draw falls in
     u64            warp_totals[kWarps];
-    unsigned       listed[kWarps];       // marked tokens of the warp's piece
-    unsigned short lists[kWarps][kList]; // and which they are, if they fit
-    u64            total, above;         // masses of this block: all of it, and above the bracket
-    share          mine;
-    place          found; // broadcast of warp 0
-    u64            row_total, need;
+    unsigned       listed[kWarps];        // tokens of the warp's piece in the bracket
+    unsigned short lists[kWarps][kList];  // which they are, from the piece's first on, if they fit
+    float          values[kWarps][kList]; // and their logits
+    place          found;                 // broadcast of warp 0, as are those below
+    u64            total, need;
+    unsigned       size; // of the nucleus
+    int            piece;
+    before         upto;   // the piece
     float          lo, hi; // the bracket
-    unsigned       top, bad, first;
+    unsigned       top, bad, first, reference;
 };
 
-// row is what every thread knows of its row. A block's part of it is divided in quads
-// of four tokens; a warp has 32·steps of them in a row, and a lane every 32nd of those.
+// row is what every thread knows of its row: each warp has a piece of it, in steps of 32
+// quads of four tokens.
 struct row {
-    const float * x;     // this block's part
-    int           n;     // its length
-    int           base;  // id of its first token
-    int           part;  // the longest part's length
-    int           span;  // quads per lane at most
-    int           steps; // the warp's
-    int           quad;  // the lane's first
-    unsigned      rank;
+    const float * x;
+    int           n;
+    int           span;  // steps of a piece
+    int           from;  // the warp's first token
+    int           steps; // of the warp's piece
     scale         s;
 };
-
-// steps is how many quads of a part a lane has.
-__host__ __device__ inline int steps(int part) { return (part / 4 + kThreads - 1) / kThreads; }
-
-// padded is the size of a part whose last quads make up a whole step.
-__host__ __device__ inline int padded(int part) { return (part + 127) / 128 * 128; }
 
 __device__ inline int lane_id() { return threadIdx.x % 32; }
 __device__ inline int warp_id() { return threadIdx.x / 32; }
@@ -109,6 +101,61 @@ template <typename T> __device__ inline T warp_scan(T v) {
     }
     return v;
 }
+
+// quad returns four logits from token i on, -Inf past the end. kQuads: rows start at 16
+// bytes and are quads throughout.
+template <bool kQuads> __device__ inline float4 quad(const row & r, int i) {
+    if (kQuads) {
+        return i < r.n ? *reinterpret_cast<const float4 *>(r.x + i)
+                       : make_float4(-INFINITY, -INFINITY, -INFINITY, -INFINITY);
+    }
+    const auto at = [&](int k) { return k < r.n ? r.x[k] : -INFINITY; };
+    return make_float4(at(i), at(i + 1), at(i + 2), at(i + 3));
+}
+
+// stream reads the lane's quads of the warp's piece, the next few of them under way.
+template <bool kQuads, int kAhead> struct stream {
+    const float * at;   // the next one to read
+    int           left; // tokens of the row from there on, up to the piece's end
+    float4        next[kAhead];
+
+    __device__ explicit stream(const row & r) {
+        at   = r.x + r.from + 4 * lane_id();
+        left = min(r.n - r.from, 128 * r.steps) - 4 * lane_id();
+#pragma unroll
+        for (int k = 0; k < kAhead; k++) {
+            next[k] = read();
+        }
+    }
+
+    __device__ float4 read() {
+        const auto get = [&](int k) { return k < left ? at[k] : -INFINITY; };
+        float4     v   = { -INFINITY, -INFINITY, -INFINITY, -INFINITY };
+        if (!kQuads) {
+            v = make_float4(get(0), get(1), get(2), get(3));
+        } else if (left > 0) {
+            v = *reinterpret_cast<const float4 *>(at);
+        }
+        at += 128;
+        left -= 128;
+        return v;
+    }
+
+    // each calls f with every quad and its step.
+    template <typename F> __device__ void each(const row & r, F f) {
+#pragma unroll 1
+        for (int j = 0; j < r.steps; j += kAhead) {
+#pragma unroll
+            for (int k = 0; k < kAhead; k++) {
+                const float4 v = next[k];
+                next[k]        = read();
+                if (j + k < r.steps) {
+                    f(v, j + k);
+                }
+            }
+        }
+    }
+};
 
 __device__ inline void clear(bins & b) {
     for (int i = (int)threadIdx.x; i < 1 << kPartBits; i += kThreads) {
@@ -156,46 +203,12 @@ __device__ inline void add(bins & b, unsigned bin, u64 m, bool in) {
     }
 }
 
-struct alignas(8) pair {
-    unsigned a, b;
-};
-
-// two is what the cluster's blocks have in two neighbouring bins.
+// two is the mass in two neighbouring bins.
 struct two {
     u64 a, b;
 };
 
-__device__ inline two sum_pair(const unsigned * p, int peers) {
-    two sum = { 0, 0 };
-#pragma unroll
-    for (int i = 0; i < peers; i++) {
-        const pair v = *reinterpret_cast<const pair *>(peers == 1 ? p : peer(p, i));
-        sum.a += v.a;
-        sum.b += v.b;
-    }
-    return sum;
-}
-
-// merged is the lane's chunk of n bins over the cluster.
-__device__ inline u64 merged(const u64 * chunks, int n) {
-    u64 sum = 0;
-    if (lane_id() * kChunk < n) {
-#pragma unroll
-        for (int p = 0; p < kPeers; p++) {
-            sum += *peer(chunks + lane_id(), p);
-        }
-    }
-    return sum;
-}
-
-// parts_mass is the mass in the bins i and i+1 over all peers, or in this block.
-template <int kOf> __device__ inline two parts_mass(const bins & b, int i) {
-    const two low = sum_pair(b.low + i, kOf), high = sum_pair(b.high + i, kOf);
-    return two{ low.a + (high.a << 32), low.b + (high.b << 32) };
-}
-
-// sum_chunks sums n bins by chunk, for peers to read; value(i) is what the block has in
-// the bins i and i+1, 0 from n on.
+// sum_chunks sums n bins by chunk; value(i) is the mass in the bins i and i+1, 0 from n on.
 template <typename Value> __device__ void sum_chunks(u64 * chunks, int n, Value value) {
     for (int c = warp_id(); c * kChunk < n; c += kWarps) {
         const two v   = value(c * kChunk + 2 * lane_id());
@@ -206,9 +219,12 @@ template <typename Value> __device__ void sum_chunks(u64 * chunks, int n, Value 
     }
 }
 
+// chunk_of is the mass of the lane's chunk of n bins.
+__device__ inline u64 chunk_of(const u64 * chunks, int n) { return lane_id() * kChunk < n ? chunks[lane_id()] : 0; }
+
 // seek finds the first bin at which the running mass, from above on, reaches need. The
-// lane has the mass of a chunk, and value(i) that in the bins i and i+1, over the
-// cluster. It returns the place in one lane, and kAll in the others. A warp calls it.
+// lane has the mass of a chunk, and value(i) that in the bins i and i+1. It returns the
+// place in one lane, and kAll in the others. A warp calls it.
 template <typename Value> __device__ place seek(u64 chunk, u64 above, u64 need, Value value) {
     const u64      sum = warp_scan(chunk);
     const unsigned hit = __ballot_sync(kAll, above + sum >= need);
@@ -221,7 +237,7 @@ template <typename Value> __device__ place seek(u64 chunk, u64 above, u64 need, 
     const two      m    = value(i);
     const u64      upto = above + warp_scan(m.a + m.b);
     const unsigned end  = __ballot_sync(kAll, upto >= need);
-    if (lane_id() != (end != 0 ? __ffs((int)end) - 1 : 31)) { // a sketch's chunks may differ a little from its bins
+    if (lane_id() != __ffs((int)end) - 1) {
         return place{ kAll, 0, 0 };
     }
     const u64 middle = upto - m.b;

@@ -116,9 +116,12 @@ __device__ inline float unorder(unsigned k) {
     return k < 0x80000000u ? -__uint_as_float(0x80000000u - k) : __uint_as_float(k - 0x80000000u);
 }
 
+// is_whole tells of a nucleus that is all that has mass.
+__device__ inline bool is_whole(float top_p) { return top_p == 0 || top_p == 1; }
+
 // nucleus_mass is ⌈top_p × total⌉.
 __device__ inline u64 nucleus_mass(float top_p, u64 total) {
-    if (top_p == 0 || top_p == 1) {
+    if (is_whole(top_p)) {
         return total;
     }
     const u64 p  = __double2ull_rz((double)top_p * 0x1p64);

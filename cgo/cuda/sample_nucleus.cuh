@@ -53,21 +53,28 @@ __device__ inline bool weigh_token(const scale & s, const bracket & k, float v, 
     return v >= k.lo && !(v > k.hi);
 }
 
-// list_marked lists the warp's marked tokens, if there are few, so that lanes share them
-// evenly.
-__device__ void list_marked(state & st, const row & r, const unsigned * marks) {
-    unsigned short * list = st.lists[warp_id()];
-    unsigned         size = 0;
-    for (int j = 0; j < r.steps; j += 8) {
-        unsigned       mark = marks[j / 8 * kThreads + (int)threadIdx.x];
-        const unsigned mine = (unsigned)__popc(mark);
-        const unsigned upto = size + warp_scan(mine);
-        for (unsigned at = upto - mine; mark != 0 && at < (unsigned)kList; at++) {
-            const int bit = __ffs((int)mark) - 1;
-            list[at]      = (unsigned short)(4 * (lane_id() + 32 * (j + bit / 4)) + bit % 4);
-            mark &= mark - 1;
-        }
-        size = __shfl_sync(kAll, upto, 31);
+// list_marked lists the tokens that the lanes have marked in eight steps from one on: bit
+// 4·k + c of mark stands for the token c of the quad in step j + k. size is how many
+// the warp has marked before, and grows.
+__device__ inline void list_marked(state & st, unsigned mark, int j, unsigned & size) {
+    if (__ballot_sync(kAll, mark != 0) == 0) {
+        return;
+    }
+    const unsigned mine = (unsigned)__popc(mark);
+    const unsigned upto = size + warp_scan(mine);
+    for (unsigned at = upto - mine; mark != 0 && at < (unsigned)kList; at++) {
+        const int bit           = __ffs((int)mark) - 1;
+        st.lists[warp_id()][at] = (unsigned short)(128 * (j + bit / 4) + 4 * lane_id() + bit % 4);
+        mark &= mark - 1;
+    }
+    size = __shfl_sync(kAll, upto, 31);
+}
+
+// keep_values puts the logits of the listed tokens beside them.
+__device__ inline void keep_values(state & st, const row & r, unsigned size) {
+    __syncwarp();
+    for (int i = lane_id(); i < (int)min(size, (unsigned)kList); i += 32) {
+        st.values[warp_id()][i] = r.x[r.from + st.lists[warp_id()][i]];
     }
     if (lane_id() == 0) {
         st.listed[warp_id()] = size;
@@ -75,38 +82,24 @@ __device__ void list_marked(state & st, const row & r, const unsigned * marks) {
     __syncwarp();
 }
 
-// each_marked calls f with the index of every marked token of the warp's, one per lane
-// at a time; in tells which lanes have one.
-template <typename F> __device__ void each_marked(const state & st, const row & r, const unsigned * marks, F f) {
-    const unsigned size   = st.listed[warp_id()];
-    const bool     listed = size <= (unsigned)kList;
-    const int      first  = 4 * (r.quad - lane_id()); // the warp's first token
-    unsigned       mark   = 0;
-    for (int next = 0;;) { // in the list, or in steps
-        bool in;
-        int  i;
-        if (listed) {
-            if (next >= (int)size) {
-                return;
-            }
-            in = next + lane_id() < (int)size;
-            i  = in ? st.lists[warp_id()][next + lane_id()] : 0;
-            next += 32;
-        } else {
-            while (__ballot_sync(kAll, mark != 0) == 0) {
-                if (next >= r.steps) {
-                    return;
-                }
-                mark = marks[next / 8 * kThreads + (int)threadIdx.x];
-                next += 8;
-            }
-            const int bit = mark != 0 ? __ffs((int)mark) - 1 : 0;
-            in            = mark != 0;
-            i             = 4 * (lane_id() + 32 * (next - 8 + bit / 4)) + bit % 4;
-            mark &= mark - 1;
+// each_marked calls f with the logit of every token of the warp's in the bracket, one
+// per lane at a time; in tells which lanes have one. If there are too many for the
+// list, the piece is read again.
+template <bool kQuads, typename F> __device__ void each_marked(const state & st, const row & r, F f) {
+    const int size = (int)st.listed[warp_id()];
+    if (size <= kList) {
+        for (int i = lane_id(); i - lane_id() < size; i += 32) {
+            f(i < size ? st.values[warp_id()][i] : -INFINITY, i < size);
         }
-        f(first + i, in);
+        return;
     }
+    stream<kQuads, 1>(r).each(r, [&](const float4 & v, int) {
+#pragma unroll 1
+        for (int c = 0; c < 4; c++) {
+            const float one = c == 0 ? v.x : c == 1 ? v.y : c == 2 ? v.z : v.w;
+            f(one, one >= st.lo && !(one > st.hi));
+        }
+    });
 }
 
 // range is a range of logits by order, in parts of 1 << shift.
@@ -121,15 +114,19 @@ __device__ inline range divide(unsigned lo, unsigned hi) {
     return range{ lo, hi, shift, (int)((hi - lo) >> shift) + 1 };
 }
 
+// parts_mass is the mass in the parts i and i+1.
+__device__ inline two parts_mass(const bins & b, int i) {
+    return two{ ((u64)b.high[i] << 32) + b.low[i], ((u64)b.high[i + 1] << 32) + b.low[i + 1] };
+}
+
 // weigh_range sums the masses of the marked tokens in a range by part. A lane adds up
 // tokens of one part that follow one another, and computes the mass of equal logits
 // once: in rows of ties nearly all do.
-__device__ void weigh_range(const state & st, const row & r, const unsigned * marks, bins & parts, const range & g) {
+template <bool kQuads> __device__ void weigh_range(const state & st, const row & r, bins & parts, const range & g) {
     float    last = INFINITY; // no logit is
     unsigned part = 0;
     u64      one = 0, sum = 0; // of last; of the tokens not yet added to part
-    each_marked(st, r, marks, [&](int i, bool in) {
-        const float    v = in ? r.x[i] : -INFINITY;
+    each_marked<kQuads>(st, r, [&](float v, bool in) {
         const unsigned k = order(v);
         in               = in && k - g.lo <= g.hi - g.lo;
         if (in && v != last) {
@@ -149,93 +146,86 @@ __device__ void weigh_range(const state & st, const row & r, const unsigned * ma
     }
 }
 
-// publish_parts makes the sums by part those of the cluster's blocks.
-__device__ void publish_parts(bins & parts, const range & g) {
+// sum_parts completes the sums by part.
+__device__ void sum_parts(bins & parts, const range & g) {
     __syncthreads();
-    sum_chunks(parts.chunks, g.n, [&](int i) { return parts_mass<1>(parts, i); });
+    sum_chunks(parts.chunks, g.n, [&](int i) { return parts_mass(parts, i); });
+    __syncthreads();
 }
 
-// weigh_row marks the tokens in the bracket and sums up the masses of the lane's.
-template <bool kStays> __device__ sums weigh_row(const row & r, unsigned * marks, float lo, float hi) {
-    const bracket k   = { lo, hi, r.s.exp2->high[lane_id()], r.s.exp2->low[lane_id()] };
-    sums          sum = { 0, 0, 0 };
-    for (int j = 0; j < r.steps; j += 8) {
-        unsigned  mark  = 0;
-        u64       total = 0, above = 0; // of up to 32 tokens
-        const int end = min(8, r.steps - j);
-#pragma unroll 1
-        for (int q = r.quad + 32 * j; q < r.quad + 32 * (j + end); q += 32) {
-            const float4 v = quad<kStays>(r, q);
-            mark >>= 4;
-            mark |= weigh_token(r.s, k, v.x, total, above) ? 1u << 28 : 0;
-            mark |= weigh_token(r.s, k, v.y, total, above) ? 1u << 29 : 0;
-            mark |= weigh_token(r.s, k, v.z, total, above) ? 1u << 30 : 0;
-            mark |= weigh_token(r.s, k, v.w, total, above) ? 1u << 31 : 0;
+// weigh_row sums up the masses of the lane's tokens and lists those in the bracket.
+template <bool kQuads, int kAhead> __device__ sums weigh_row(state & st, const row & r, stream<kQuads, kAhead> & in) {
+    const bracket k     = { st.lo, st.hi, r.s.exp2->high[lane_id()], r.s.exp2->low[lane_id()] };
+    sums          sum   = { 0, 0, 0 };
+    unsigned      size  = 0;
+    unsigned      mark  = 0;
+    u64           total = 0, above = 0; // of up to 32 tokens
+    in.each(r, [&](const float4 & v, int j) {
+        mark >>= 4;
+        mark |= weigh_token(r.s, k, v.x, total, above) ? 1u << 28 : 0;
+        mark |= weigh_token(r.s, k, v.y, total, above) ? 1u << 29 : 0;
+        mark |= weigh_token(r.s, k, v.z, total, above) ? 1u << 30 : 0;
+        mark |= weigh_token(r.s, k, v.w, total, above) ? 1u << 31 : 0;
+        if (j % 8 == 7 || j + 1 == r.steps) {
+            const int end = j % 8 + 1;
+            list_marked(st, mark >> (32 - 4 * end), j + 1 - end, size);
+            sum.total += total - (unsigned)(4 * end) * kNoMass;
+            sum.above += above & (kUnit - 1);
+            sum.size += (unsigned)(above / kUnit) * kInverse % 4096;
+            mark  = 0;
+            total = above = 0;
         }
-        marks[j / 8 * kThreads + (int)threadIdx.x] = mark >> (32 - 4 * end);
-        sum.total += total - (unsigned)(4 * end) * kNoMass;
-        sum.above += above & (kUnit - 1);
-        sum.size += (unsigned)(above / kUnit) * kInverse % 4096;
-    }
+    });
+    keep_values(st, r, size);
     return sum;
 }
 
 // weigh sums up the row: st.warps has what lies above the bracket g by warp, parts the
-// masses in it.
-template <bool kStays> __device__ void weigh(state & st, const row & r, unsigned * marks, const range & g) {
-    const sums  sum   = weigh_row<kStays>(r, marks, unorder(g.lo), unorder(g.hi));
+// masses in it, st.total what there is.
+template <bool kQuads, int kAhead>
+__device__ void weigh(state & st, const row & r, stream<kQuads, kAhead> & in, const range & g) {
+    const sums  sum   = weigh_row(st, r, in);
     const u64   total = warp_sum(sum.total);
     const share above = { warp_sum(sum.above), __reduce_add_sync(kAll, sum.size), 0 };
     if (lane_id() == 0) {
         st.warps[warp_id()]       = above;
         st.warp_totals[warp_id()] = total;
     }
-    list_marked(st, r, marks);
-    weigh_range(st, r, marks, st.parts[0], g);
-    publish_parts(st.parts[0], g);
-    if (warp_id() == kWarps - 1) {
-        const bool valid     = lane_id() < kWarps;
-        const u64  total_all = warp_sum(valid ? st.warp_totals[lane_id()] : 0);
-        const u64  above_all = warp_sum(valid ? st.warps[lane_id()].mass : 0);
-        if (lane_id() == 0) {
-            st.total = total_all;
-            st.above = above_all;
-        }
-    }
-    cluster_sync();
+    weigh_range<kQuads>(st, r, st.parts[0], g);
+    sum_parts(st.parts[0], g);
 }
 
 // find_part finds the part of a range in which the mass reaches need, from above on,
-// and broadcasts it. Warp 0 calls it.
+// and broadcasts it.
 __device__ void find_part(state & st, const bins & parts, const range & g, u64 above, u64 need) {
-    const place p = seek(merged(parts.chunks, g.n), above, need, [&](int i) { return parts_mass<kPeers>(parts, i); });
-    const unsigned hit = __ballot_sync(kAll, p.bin != kAll);
-    if (lane_id() == (hit != 0 ? __ffs((int)hit) - 1 : 0)) {
-        st.found = p;
-    }
-}
-
-// weigh_bracket weighs the row and broadcasts its total, the mass that the nucleus
-// needs and, if it ends in the bracket g, in which part.
-template <bool kStays>
-__device__ void weigh_bracket(state & st, const row & r, unsigned * marks, float top_p, const range & g) {
-    weigh<kStays>(st, r, marks, g);
     if (warp_id() == 0) {
-        const bool valid = lane_id() < kPeers;
-        const u64  total = warp_sum(valid ? *peer(&st.total, lane_id()) : 0);
-        const u64  above = warp_sum(valid ? *peer(&st.above, lane_id()) : 0);
-        const u64  need  = nucleus_mass(top_p, total);
-        if (lane_id() == 0) {
-            st.row_total = total;
-            st.need      = need;
+        const place    p = seek(chunk_of(parts.chunks, g.n), above, need, [&](int i) { return parts_mass(parts, i); });
+        const unsigned hit = __ballot_sync(kAll, p.bin != kAll);
+        if (lane_id() == (hit != 0 ? __ffs((int)hit) - 1 : 0)) {
+            st.found = p;
         }
-        find_part(st, st.parts[0], g, above, need);
     }
     __syncthreads();
 }
 
+// weigh_bracket weighs the row and broadcasts its total, the mass that the nucleus
+// needs and, if it ends in the bracket g, in which part.
+template <bool kQuads, int kAhead>
+__device__ void weigh_bracket(state & st, const row & r, stream<kQuads, kAhead> & in, float top_p, const range & g) {
+    weigh(st, r, in, g);
+    const bool valid = lane_id() < kWarps;
+    const u64  total = warp_sum(valid ? st.warp_totals[lane_id()] : 0);
+    const u64  above = warp_sum(valid ? st.warps[lane_id()].mass : 0);
+    const u64  need  = nucleus_mass(top_p, total);
+    if (threadIdx.x == 0) {
+        st.total = total;
+        st.need  = need;
+    }
+    find_part(st, st.parts[0], g, above, need);
+}
+
 // narrow finds the cut in the part st.found of the range g.
-__device__ cut narrow(state & st, const row & r, const unsigned * marks, range g) {
+template <bool kQuads> __device__ cut narrow(state & st, const row & r, range g) {
     const u64 need = st.need;
     for (int turn = 1;; turn = 1 - turn) {
         const place    p  = st.found;
@@ -252,37 +242,35 @@ __device__ cut narrow(state & st, const row & r, const unsigned * marks, range g
         g = divide(lo, hi);
         clear(st.parts[turn]);
         __syncthreads();
-        weigh_range(st, r, marks, st.parts[turn], g);
-        publish_parts(st.parts[turn], g);
-        cluster_sync();
-        if (warp_id() == 0) {
-            find_part(st, st.parts[turn], g, p.above, need);
-        }
-        __syncthreads();
+        weigh_range<kQuads>(st, r, st.parts[turn], g);
+        sum_parts(st.parts[turn], g);
+        find_part(st, st.parts[turn], g, p.above, need);
     }
 }
 
-// end_of_nucleus finds the cut of the nucleus, and leaves the row's total in st.
-template <bool kStays> __device__ cut end_of_nucleus(state & st, const row & r, unsigned * marks, float top_p) {
-    const bool whole = top_p == 0 || top_p == 1; // the nucleus is all that has mass
-    range      g     = { order(INFINITY), order(-INFINITY), 0, 0 };
-    if (!whole) {
-        sketch<kStays>(st, r, top_p);
-        g = divide(order(st.lo), order(st.hi));
+// end_of_nucleus finds the cut of the nucleus, and leaves the row's total in st. The
+// bracket is in st, and in reads the row.
+template <bool kQuads, int kAhead>
+__device__ cut end_of_nucleus(state & st, const row & r, stream<kQuads, kAhead> & in, float top_p) {
+    const bool whole = is_whole(top_p);
+    range      g     = whole ? range{ order(INFINITY), order(-INFINITY), 0, 0 } : divide(order(st.lo), order(st.hi));
+    weigh_bracket(st, r, in, top_p, g);
+    if (whole) {
+        return cut{ 0, 0, 0, st.need };
     }
-    for (;;) {
-        weigh_bracket<kStays>(st, r, marks, top_p, g);
-        if (whole) {
-            return cut{ 0, 0, 0, st.need };
+    if (st.found.bin == kAll) { // a bad bracket: all logits are the next one
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            st.lo = -FLT_MAX;
+            st.hi = (float)r.s.top;
         }
-        if (st.found.bin != kAll) {
-            return narrow(st, r, marks, g);
-        }
-        cluster_sync(); // peers have read what is written next
         clear(st.parts[0]);
         __syncthreads();
-        g = divide(order(-FLT_MAX), order((float)r.s.top));
+        g = divide(order(st.lo), order(st.hi));
+        stream<kQuads, kAhead> again(r);
+        weigh_bracket(st, r, again, top_p, g);
     }
+    return narrow<kQuads>(st, r, g);
 }
 
 } // namespace

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // emulated builds the kernels for the CPU and opens them: the same sources, run by
-// cuda/emulate.h with two small blocks to a row.
+// cuda/emulate.h with small blocks.
 func emulated(t testing.TB) *cudalib.Kernels {
 	t.Helper()
 	if _, err := exec.LookPath("g++"); err != nil {
@@ -43,7 +43,7 @@ func emulated(t testing.TB) *cudalib.Kernels {
 		if emulation.dir, emulation.err = os.MkdirTemp("", "personaprobe-emulation-"); emulation.err != nil {
 			return
 		}
-		args := strings.Fields("-std=c++17 -O2 -U_FORTIFY_SOURCE -ffp-contract=off -mf16c -fPIC -shared -DPP_EMULATE -DPP_SAMPLE_THREADS=64 -DPP_SAMPLE_CLUSTER=2 -o")
+		args := strings.Fields("-std=c++17 -O2 -U_FORTIFY_SOURCE -ffp-contract=off -mf16c -fPIC -shared -DPP_EMULATE -DPP_SAMPLE_THREADS=64 -o")
 		args = append(args, filepath.Join(emulation.dir, cudalib.KernelsFile), "-x", "c++")
 		for _, name := range []string{"sample.cu", "device.cu", "merge.cu"} {
 			args = append(args, filepath.Join(kernelSource, name))
