@@ -17,6 +17,7 @@ type fakeStepper struct {
 	calls    int
 	failAt   int // this call fails; 0: none does
 	steps    int
+	decodes  int     // steps with rows
 	under    int     // steps started and not finished
 	before   []int32 // choices of the last step's rows
 	problem  error   // the first broken rule
@@ -93,6 +94,9 @@ func (f *fakeStepper) Start(s *Step) error {
 	}
 	if len(s.Rows) > f.capacity.Rows {
 		f.complain("%d rows, at most %d are allowed", len(s.Rows), f.capacity.Rows)
+	}
+	if len(s.Rows) > 0 {
+		f.decodes++
 	}
 	last := -1
 	for _, r := range s.Rows {

@@ -166,14 +166,18 @@ const (
 	nativeRows       = 512  // of a decode step, if the memory holds as many
 	nativeChunk      = 256  // tokens of a prompt pass beside decode steps
 	nativeStateChunk = 1024 // tokens of a pass that reads hidden states
-	promptSlots      = 64   // prompts and completions that wait for a row
 	nativeDraws      = 4096 // first tokens that one prompt pass draws, and so completions of a request
 )
+
+// nativeSlots is how many sequences a decoder of so many rows holds: its rows, and
+// prompts and first tokens that wait for one, as many again within limits, so that
+// completions of one length, which end together, leave no row without a successor.
+func nativeSlots(rows int) int { return rows + min(max(rows, 64), 512) }
 
 // sizes of a decoder for so many rows of so many tokens.
 func (m *nativeModel) sizes(rows, tokens int) native.Sizes {
 	table := tableBlocks(tokens)
-	return native.Sizes{Rows: rows, Chunk: nativeChunk, Table: table, Blocks: (rows + promptSlots) * table, Draws: nativeDraws}
+	return native.Sizes{Rows: rows, Chunk: nativeChunk, Table: table, Blocks: nativeSlots(rows) * table, Draws: nativeDraws}
 }
 
 // fitting is the largest number of rows, at most want, that fits the device's

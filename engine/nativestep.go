@@ -29,9 +29,9 @@ func newNativeStepper(m *nativeModel, rows, tokens int) (*nativeStepper, error) 
 	}
 	n := &nativeStepper{
 		m: m, d: d,
-		capacity: Capacity{Slots: rows + promptSlots, Rows: rows, Context: tokens, Chunk: nativeChunk, Ahead: true},
+		capacity: Capacity{Slots: nativeSlots(rows), Rows: rows, Context: tokens, Chunk: nativeChunk, Ahead: true},
 		pool:     newBlockPool(z.Blocks),
-		slots:    make([]pages, rows+promptSlots),
+		slots:    make([]pages, nativeSlots(rows)),
 	}
 	n.pass.init(m, z)
 	for slot := range 2 {

@@ -33,13 +33,10 @@ func (s *scheduler) plan() *Step {
 		st.groups = append(st.groups, g)
 	}
 	for slot, seq := range s.active {
-		if seq == nil {
+		if seq == nil || seq.ending {
 			continue
 		}
 		n := len(seq.tokens) + seq.pending
-		if n == seq.group.maxTokens {
-			continue // the token under way is its last
-		}
 		row := Row{Slot: slot, Pos: len(seq.group.prompt) + n - 1, Draw: seq.group.draw(seq.number, n)}
 		if seq.pending > 0 {
 			row.After = seq.row + 1
@@ -47,6 +44,10 @@ func (s *scheduler) plan() *Step {
 			row.Token = seq.tokens[n-1]
 		}
 		seq.pending++
+		if n+1 == seq.group.maxTokens {
+			seq.ending = true
+			s.nEnding++
+		}
 		seq.row = len(st.Rows)
 		st.Rows = append(st.Rows, row)
 		st.sequences = append(st.sequences, seq)

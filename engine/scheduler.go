@@ -41,6 +41,7 @@ type sequence struct {
 	logProb  float64
 	pending  int  // tokens under way: 0 or 1
 	row      int  // of the step under way that has it
+	ending   bool // the token under way is its last, by its length
 	finished bool // a row may still be under way
 }
 
@@ -68,6 +69,7 @@ type scheduler struct {
 	groups   []*group    // admitted and not fully started, oldest first
 	active   []*sequence // by slot; nil where none
 	nActive  int
+	nEnding  int  // of the active ones: they need no row of the next step
 	held     *job // pulled, but not yet admissible
 	noMore   bool // the source is dry
 	steps    [2]Step
@@ -171,7 +173,7 @@ func (s *scheduler) start(emit func(result) bool) (bool, error) {
 				continue
 			}
 			switch {
-			case s.nActive == s.capacity.Rows:
+			case s.nActive-s.nEnding == s.capacity.Rows:
 				return true, nil // seq is dropped; it is rebuilt when there is room
 			case last:
 				seq.slot, g.slot = g.slot, -1
@@ -270,6 +272,9 @@ func (s *scheduler) collect(step *Step, emit func(result) bool) (bool, error) {
 		seq.finished = true
 		s.active[row.Slot] = nil
 		s.nActive--
+		if seq.ending {
+			s.nEnding--
+		}
 		if err := s.release(row.Slot); err != nil {
 			return false, err
 		}
@@ -327,6 +332,6 @@ func (s *scheduler) clear() error {
 			note(s.release(slot))
 		}
 	}
-	s.nActive = 0
+	s.nActive, s.nEnding = 0, 0
 	return first
 }

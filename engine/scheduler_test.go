@@ -100,6 +100,27 @@ func TestSchedulerCompletesEverythingOnce(t *testing.T) {
 	})
 }
 
+// A row whose last token is under way has a successor in the next step already: pairs
+// of completions that take 3 and 5 steps in turn fill four rows without a gap, 0-3-6-9-14
+// and 0-5-10.
+func TestSchedulerLeavesNoRowIdle(t *testing.T) {
+	f := newFake(8, 16, 4)
+	f.capacity.Rows, f.capacity.Ahead = 4, true
+	var jobs []*job
+	for i := range 6 {
+		prompt := []int32{int32(i), 2, 3, 4}
+		jobs = append(jobs, &job{req: &Request{ID: strconv.Itoa(i), N: 2}, prompt: prompt, hash: sampler.PromptHash(prompt),
+			maxTokens: 4 + i%2*2}) // the first comes with the prompt
+	}
+	s := newScheduler(f, nil, nil, &Counters{})
+	if err := s.run(context.Background(), source(jobs), func(result) bool { return true }); err != nil || f.problem != nil {
+		t.Fatal(err, f.problem)
+	}
+	if f.decodes != 14 {
+		t.Errorf("%d decodes, want 14", f.decodes)
+	}
+}
+
 func compare(t *rapid.T, got, want outcome) {
 	if len(got) != len(want) {
 		t.Errorf("%d completions, want %d", len(got), len(want))
