@@ -11,7 +11,6 @@ import (
 
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/cudalib"
-	"personaprobe/cgo/native"
 	"personaprobe/lora"
 	"personaprobe/models"
 )
@@ -116,33 +115,37 @@ func (e *Engine) openNative(ctx context.Context, opts *Options) error {
 	if opts.CPU || opts.Backend == BackendLlama {
 		return nil
 	}
-	m, err := openNative(ctx, e.files, func(done, total int64) {
+	m, err := openNative(ctx, e.files, opts, func(done, total int64) {
 		if opts.Progress != nil {
 			opts.Progress("loading the model", done, total)
 		}
 	})
-	switch {
-	case err == nil:
-	case opts.Backend == BackendNative || ctx.Err() != nil:
-		return err
-	case errors.Is(err, cudalib.ErrAbsent) || errors.Is(err, cudalib.ErrNoCgo):
-		return nil
-	default:
-		slog.Warn("llama.cpp computes instead of the native decoder", "reason", err)
-		return nil
+	if err != nil {
+		return opts.fallBack(ctx, err)
 	}
 	e.native = m
 	if e.model, err = llama.OpenModel(e.files.Model, llama.ModelOptions{VocabOnly: true}); err != nil {
 		return err
 	}
 	e.info = m.info(e.model.Info())
+	e.asked = *opts
 	e.opts = opts.withDefaults(e.info.Context, true)
 	e.opts.Contexts = 1
 	if opts.Slots == 0 {
-		e.opts.Slots = m.fitting(nativeRows, e.opts.Context, m.left())
+		e.opts.Slots = m.fitting(nativeRows, e.opts.Context) // one at least: see plan
 	}
-	if e.opts.Slots == 0 {
-		return fmt.Errorf("%w: not one sequence of %d tokens fits beside the weights", native.ErrMemory, e.opts.Context)
+	return nil
+}
+
+// fallBack returns nil where llama.cpp serves because the native path cannot, for the
+// reason that err gives, and else err.
+func (o *Options) fallBack(ctx context.Context, err error) error {
+	switch {
+	case o.Backend == BackendNative || ctx.Err() != nil:
+		return err
+	case errors.Is(err, cudalib.ErrAbsent) || errors.Is(err, cudalib.ErrNoCgo):
+	default:
+		slog.Warn("llama.cpp computes instead of the native decoder", "reason", err)
 	}
 	return nil
 }
@@ -185,7 +188,7 @@ func resolve(ctx context.Context, opts *Options) (Files, error) {
 // Reserve allocates the caches for generation: slots sequences of context tokens
 // each, prompt and completion together; 0 stands for the default of Options. Call it
 // before Generate to learn early that it does not fit (the error wraps
-// llama.ErrMemory); otherwise Generate reserves the defaults.
+// llama.ErrMemory or native.ErrMemory); otherwise Generate reserves the defaults.
 func (e *Engine) Reserve(slots, context int) error {
 	if err := e.acquire(); err != nil {
 		return err
@@ -217,10 +220,15 @@ func (e *Engine) reserve(slots, context int) error {
 		return fmt.Errorf("%w: a context of %d tokens, the model was trained for %d", ErrOptions, o.Context, trained)
 	}
 	e.closeLanes()
-	if e.gpu {
-		if err := e.fit(&o, slots == 0 && e.asked.Slots == 0); err != nil {
-			return err
-		}
+	open := slots == 0 && e.asked.Slots == 0
+	switch {
+	case e.native != nil:
+		err = e.native.fit(&o, open)
+	case e.gpu:
+		err = e.fit(&o, open)
+	}
+	if err != nil {
+		return err
 	}
 	e.opts = o
 	end := e.endTokens()

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	llama "personaprobe/cgo"
-	"personaprobe/cgo/native"
 )
 
 // lane is a context of its own with its scheduler. Lanes work side by side: on a
@@ -75,9 +74,6 @@ func (l *lane) run(ctx context.Context, next func() (*job, error), emit func(res
 }
 
 func (e *Engine) newNativeLane(rows int, end map[int32]bool) (*lane, error) {
-	if fits := e.native.fitting(rows, e.opts.Context, e.native.left()); fits < rows {
-		return nil, fmt.Errorf("%w: %d sequences of %d tokens; about %d fit", native.ErrMemory, rows, e.opts.Context, fits)
-	}
 	stepper, err := newNativeStepper(e.native, rows, e.opts.Context)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 // adapters merged in.
 type nativeModel struct {
 	lib      *native.Library
+	memory   memorySizes // lib's
 	device   cudalib.Device
 	shape    native.Shape
 	model    *native.Model
@@ -30,7 +31,7 @@ type nativeModel struct {
 
 // openNative loads a model to the native path. The error wraps errNotNative or that
 // of the device where llama.cpp may still serve.
-func openNative(ctx context.Context, files Files, progress func(done, total int64)) (_ *nativeModel, err error) {
+func openNative(ctx context.Context, files Files, opts *Options, progress func(done, total int64)) (_ *nativeModel, err error) {
 	lib, device, err := openKernels()
 	if err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func openNative(ctx context.Context, files Files, progress func(done, total int6
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	m := &nativeModel{lib: lib, device: device, adapters: files.Adapters, sets: map[string]int{"": 0}}
+	m := &nativeModel{lib: lib, memory: lib, device: device, adapters: files.Adapters, sets: map[string]int{"": 0}}
 	if m.shape, err = nativeShape(f); err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func openNative(ctx context.Context, files Files, progress func(done, total int6
 			return nil, fmt.Errorf("adapter %s: %w", name, err)
 		}
 	}
-	if err := m.plan(); err != nil {
+	if err := m.plan(opts); err != nil {
 		return nil, err
 	}
 	if m.model, err = lib.NewModel(m.shape); err != nil {
@@ -80,29 +81,6 @@ func (m *nativeModel) checkAdapter(path string) error {
 	}
 	return nil
 }
-
-// plan decides how many sets of merged weights stay on the device: all, if half of the
-// memory is left for the cache, and one at least where there are adapters.
-func (m *nativeModel) plan() error {
-	base, set := m.lib.ModelBytes(m.shape), m.lib.SetBytes(m.shape)
-	need := base
-	if len(m.adapters) > 0 {
-		need += set
-	}
-	free := int64(m.device.Free) //nolint:gosec // bytes of memory
-	if need > free {
-		return fmt.Errorf("%w: the weights take %.1f GiB, %.1f GiB are free", native.ErrMemory, gib(need), gib(free))
-	}
-	m.maxSets = 0
-	for n := 1; n <= len(m.adapters); n++ {
-		if n == 1 || base+int64(n)*set <= free/2 {
-			m.maxSets = n
-		}
-	}
-	return nil
-}
-
-func gib(n int64) float64 { return float64(n) / (1 << 30) }
 
 // use returns the set of weights with an adapter merged in.
 func (m *nativeModel) use(adapter string) (int, error) {
@@ -178,24 +156,6 @@ func nativeSlots(rows int) int { return rows + min(max(rows, 64), 512) }
 func (m *nativeModel) sizes(rows, tokens int) native.Sizes {
 	table := tableBlocks(tokens)
 	return native.Sizes{Rows: rows, Chunk: nativeChunk, Table: table, Blocks: nativeSlots(rows) * table, Draws: nativeDraws}
-}
-
-// fitting is the largest number of rows, at most want, that fits the device's
-// memory beside the weights, and 0 if none does.
-func (m *nativeModel) fitting(want, tokens int, free int64) int {
-	const spare = 512 << 20 // for kernels, graphs and the libraries' own
-	for rows := want; rows > 0; rows -= max(rows/8, 1) {
-		if m.lib.DecoderBytes(m.shape, m.sizes(rows, tokens))+spare <= free {
-			return rows
-		}
-	}
-	return 0
-}
-
-// left is how much of the device's memory the cache may take.
-func (m *nativeModel) left() int64 {
-	weights := m.lib.ModelBytes(m.shape) + int64(m.maxSets)*m.lib.SetBytes(m.shape)
-	return int64(m.device.Free) - weights //nolint:gosec // bytes of memory
 }
 
 // info describes the model as llama.cpp would have; vocab is what its tokenizer tells.

@@ -21,7 +21,7 @@ func (e *Engine) logitsInStepNative(ctx context.Context, items []Forced, adapter
 	}
 	table := tableBlocks(longest)
 	z := native.Sizes{Rows: 1, Chunk: nativeChunk, Table: table, Blocks: len(items) * table, Draws: 1}
-	d, err := m.model.NewDecoder(z)
+	d, err := e.newNativeDecoder(z)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,14 @@ type ended struct {
 // stateBlocks is about how many blocks of the cache a batch of prompts uses.
 const stateBlocks = 2048
 
+// stateSizes are those of a decoder that reads so many layers' states of prompts of at
+// most so many tokens.
+func stateSizes(tokens, layers int) native.Sizes {
+	table := tableBlocks(tokens)
+	return native.Sizes{Rows: 1, Chunk: nativeStateChunk, Table: table, Blocks: max(stateBlocks, 4*table), Draws: 1,
+		Taps: layers * nativeStateChunk}
+}
+
 func (e *Engine) readStatesNative(ctx context.Context, readings []Reading, opts *StateOptions, each func(int, [][]float32) error) error {
 	m := e.native
 	set, err := m.use(opts.Adapter)
@@ -50,10 +58,8 @@ func (e *Engine) readStatesNative(ctx context.Context, readings []Reading, opts 
 	for _, r := range readings {
 		longest = max(longest, len(r.Tokens))
 	}
-	table := tableBlocks(longest)
-	z := native.Sizes{Rows: 1, Chunk: nativeStateChunk, Table: table, Blocks: max(stateBlocks, 4*table), Draws: 1,
-		Taps: len(opts.Layers) * nativeStateChunk}
-	d, err := m.model.NewDecoder(z)
+	z := stateSizes(longest, len(opts.Layers))
+	d, err := e.newNativeDecoder(z)
 	if err != nil {
 		return err
 	}

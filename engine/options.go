@@ -37,7 +37,7 @@ type Options struct {
 	// CPU keeps the model off the GPU.
 	CPU bool
 	// Backend says what computes on a GPU: our own decoder, llama.cpp, or, the
-	// default, our own where it covers the model.
+	// default, our own where it covers the model and the GPU's free memory takes it.
 	Backend Backend
 	// RuntimeAdapters makes llama.cpp on a GPU apply adapters in every step instead of
 	// merging them into the weights. It is slower and serves to check the merging.

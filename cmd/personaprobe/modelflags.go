@@ -30,7 +30,7 @@ func (o *ModelOptions) flags() []cli.Flag {
 		&cli.IntFlag{Name: "threads", Usage: "CPU threads (default: all cores)", Destination: &o.Threads},
 		&cli.BoolFlag{Name: "cpu", Usage: "keep the model off the GPU", Destination: &o.CPU},
 		&cli.StringFlag{Name: "backend", Value: "auto", Destination: &o.Backend,
-			Usage: "what computes on a GPU: \"native\" (our decoder for the Qwen2 family), \"llama\" (llama.cpp), or \"auto\": native where it applies"},
+			Usage: "what computes on a GPU: \"native\" (our decoder for the Qwen2 family), \"llama\" (llama.cpp), or \"auto\": native where it applies and fits"},
 	}
 }
 
