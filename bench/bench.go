@@ -125,7 +125,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.length() < 1 {
 		return nil, fmt.Errorf("%w: a mean context of %d is not longer than the prompt's %d tokens", engine.ErrOptions, o.Context, o.Prompt)
 	}
-	settings := e.Settings()
+	settings, err := e.Settings()
+	if err != nil {
+		return nil, err
+	}
 	native := settings["backend"] == "native"
 	r := &run{Options: o, e: e, native: native, merged: native || settings["adapters"] == "merged", report: &Report{
 		Model: e.Info().Description, Device: e.Device(), Cores: runtime.NumCPU(), Adapter: o.Adapter, Temperature: o.Temperature,
@@ -154,9 +157,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	opts := e.Options()
-	r.report.Settings = e.Settings()
 	r.report.Contexts, r.report.Threads = opts.Contexts, max(1, opts.Threads/opts.Contexts)
-	return r.report, nil
+	r.report.Settings, err = e.Settings() // of the rows measured last
+	return r.report, err
 }
 
 func (r *run) add(m ...Measurement) { r.report.Measurements = append(r.report.Measurements, m...) }

@@ -190,8 +190,9 @@ func hasGPU() bool { return countGPUs() > 0 }
 // cpuLevel is what the native code is compiled for; see the Makefile.
 const cpuLevel = "x86-64-v3"
 
-// Settings are the choices of the engine that bear on the bytes, for a manifest.
-func (e *Engine) Settings() map[string]string {
+// Settings are the choices of the engine that bear on the bytes, for a manifest. The error
+// is of the device, which is asked what computes the products.
+func (e *Engine) Settings() (map[string]string, error) {
 	if e.native != nil {
 		return e.native.settings(e.opts.Slots)
 	}
@@ -207,5 +208,5 @@ func (e *Engine) Settings() map[string]string {
 			s["adapters"] = "merged"
 		}
 	}
-	return s
+	return s, nil
 }

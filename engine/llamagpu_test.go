@@ -70,8 +70,9 @@ func TestLlamaGPUGreedyGolden(t *testing.T) {
 	for _, atRunTime := range []bool{false, true} {
 		t.Run(fmt.Sprintf("run time %v", atRunTime), func(t *testing.T) {
 			e := openLlamaGPU(t, func(o *engine.Options) { o.RuntimeAdapters = atRunTime })
-			if got := e.Settings()["adapters"]; (got == "merged") == atRunTime {
-				t.Fatalf("adapters are %q", got)
+			s, err := e.Settings()
+			if err != nil || (s["adapters"] == "merged") == atRunTime {
+				t.Fatalf("adapters are %q, %v", s["adapters"], err)
 			}
 			checkGreedy(t, e, gpuNearTie)
 		})

@@ -169,10 +169,10 @@ func (m *nativeModel) info(vocab llama.ModelInfo) llama.ModelInfo {
 }
 
 // settings are the choices that bear on the bytes.
-func (m *nativeModel) settings(rows int) map[string]string {
-	products, err := m.model.Algorithms(m.sizes(rows, 1))
+func (m *nativeModel) settings(rows int) (map[string]string, error) {
+	products, err := m.model.Algorithms(rows, nativeChunk, nativeStateChunk)
 	if err != nil {
-		products = err.Error() // whoever computes will hear of it, too
+		return nil, err
 	}
 	return map[string]string{
 		"products":   products,
@@ -182,7 +182,7 @@ func (m *nativeModel) settings(rows int) map[string]string {
 		"chunk":      strconv.Itoa(nativeChunk),
 		"cuda":       strconv.Itoa(m.device.Runtime),
 		"capability": fmt.Sprintf("%d.%d", m.device.Major, m.device.Minor),
-	}
+	}, nil
 }
 
 // dtype names the type of weights, activations and cache.

@@ -105,7 +105,7 @@ func TestPlan(t *testing.T) {
 		}
 		return float64(hi) / gb
 	}
-	blocks := func(rows, tokens int) float64 { return float64((rows+promptSlots)*tableBlocks(tokens)) / 1024 }
+	blocks := func(rows, tokens int) float64 { return float64(new(nativeModel).sizes(rows, tokens).Blocks) / 1024 }
 	adapters := map[string]string{"x": "x.gguf", "y": "y.gguf"}
 	const states = (stateBlocks + nativeStateChunk) / 1024.
 	const chunk = nativeChunk / 1024.

@@ -64,7 +64,7 @@ func (e *Engine) ProfileStep(context, repeat int) (*StepProfile, error) {
 		}
 		p.Kinds = append(p.Kinds, e.native.kind(name, float64(ms[i]), p.Rows, context))
 	}
-	p.Chosen, err = n.m.model.Algorithms(n.d.Sizes())
+	p.Chosen, err = n.m.model.Algorithms(p.Rows, nativeChunk)
 	return p, err
 }
 

@@ -79,7 +79,10 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 	if err = s.reserve(); err != nil {
 		return nil, err
 	}
-	s.Inputs.Settings = e.Settings() // what fits may be fewer rows than the default
+	// Now, because what fits may be fewer rows than the default.
+	if s.Inputs.Settings, err = e.Settings(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -69,13 +69,16 @@ func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey)
 	j := &Job{
 		FormatVersion: formatVersion, Model: filepath.Base(e.Files().Model), Adapter: o.Adapter,
 		Layers: o.Layers, HiddenSize: e.Info().Hidden, Position: o.Position, DType: o.DType, Formats: o.Formats,
-		Prompts: s.prompts, PromptsSHA256: s.sha256, Device: e.Device(), Settings: e.Settings(),
+		Prompts: s.prompts, PromptsSHA256: s.sha256, Device: e.Device(),
 	}
 	if o.Position.ofResponse() {
 		r := &o.Response
 		j.Response = &JobResponse{r.MaxTokens, r.Sampling.Temperature, r.Sampling.TopP, r.Seeds, r.N}
 	}
 	var err error
+	if j.Settings, err = e.Settings(); err != nil {
+		return nil, err
+	}
 	if j.ModelSHA256, err = fingerprint.FileSHA256(ctx, e.Files().Model, e.Options().CacheDir); err != nil {
 		return nil, err
 	}

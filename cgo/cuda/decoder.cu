@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <set>
 
 #include "kernels.cuh"
 
@@ -284,18 +285,23 @@ int nv_time_steps(nv_decoder * d, int slot, int repeat, int products_only, float
     return code;
 }
 
-int nv_algorithms(const nv_model * m, const nv_sizes * z, char * text, int size) {
-    const nv_shape & s   = m->shape;
-    std::string      all = "cuBLASLt " + std::to_string(cublasLtGetVersion());
+int nv_algorithms(const nv_model * m, int rows, const int32_t * chunk, int n_chunks, char * text, int size) {
+    const nv_shape & s     = m->shape;
+    std::string      all   = "cuBLASLt " + std::to_string(cublasLtGetVersion());
+    std::set<int>    sizes = { rows };
     nv::products     p;
+    sizes.insert(chunk, chunk + n_chunks);
+    if (*sizes.begin() < 1) {
+        return fail(NV_ARGUMENT, "products of %d rows", *sizes.begin());
+    }
     NV_TRY(p.open(m->half() ? CUDA_R_16F : CUDA_R_16BF, nullptr));
-    for (int b : { z->rows, z->chunk }) {
+    for (int b : sizes) {
         NV_TRY(p.describe(&all, b, m->qkv_rows(), s.hidden, false));
         NV_TRY(p.describe(&all, b, s.hidden, s.heads * s.head_dim, true));
         NV_TRY(p.describe(&all, b, 2 * s.ffn, s.hidden, false));
         NV_TRY(p.describe(&all, b, s.hidden, s.ffn, true));
     }
-    for (int b : { z->rows, (int)NV_HEAD_ROWS }) {
+    for (int b : std::set<int>{ rows, NV_HEAD_ROWS }) {
         NV_TRY(p.describe(&all, b, s.vocab, s.hidden, true));
     }
     return snprintf(text, size, "%s", all.c_str()) < size ? NV_OK : fail(NV_ARGUMENT, "too long for %d bytes", size);

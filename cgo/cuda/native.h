@@ -182,9 +182,9 @@ int nv_profile_step(nv_decoder * d, int slot, int repeat, float * ms);
 // products_only leaves everything but the matrix products out: the roof.
 int nv_time_steps(nv_decoder * d, int slot, int repeat, int products_only, float * ms);
 
-// nv_algorithms writes what computes the matrix products of a decoder of these sizes, for
-// a manifest: it bears on the last bits.
-int nv_algorithms(const nv_model * m, const nv_sizes * sizes, char * text, int size);
+// nv_algorithms writes what computes the matrix products of decode steps of so many rows
+// and of passes of so many tokens each, for a manifest: it bears on the last bits.
+int nv_algorithms(const nv_model * m, int rows, const int32_t * chunk, int n_chunks, char * text, int size);
 
 #ifdef __cplusplus
 }

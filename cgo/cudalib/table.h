@@ -10,7 +10,7 @@
 // PP_WANTED_ABI is the interface that this program was written for. It stands here as
 // well as in device.h because Go's build cache knows of the files of this folder alone:
 // a new number here makes it compile the package anew.
-#define PP_WANTED_ABI 5
+#define PP_WANTED_ABI 6
 _Static_assert(PP_WANTED_ABI == PP_ABI, "cgo/cuda/device.h has another PP_ABI");
 
 // clang-format off

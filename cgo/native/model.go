@@ -19,8 +19,8 @@ package native
 //                        const float *a, const float *b) {
 //     return t->nv_set_merge(m, set, w, l, row0, rows, cols, rank, a, b);
 // }
-// static int n_algorithms(nv_table *t, nv_model *m, const nv_sizes *z, char *s, int n) {
-//     return t->nv_algorithms(m, z, s, n);
+// static int n_algorithms(nv_table *t, nv_model *m, int rows, const int32_t *chunks, int n_chunks, char *s, int n) {
+//     return t->nv_algorithms(m, rows, chunks, n_chunks, s, n);
 // }
 import "C"
 
@@ -114,16 +114,23 @@ func (m *Model) Merge(set int, f Factors) error {
 	})
 }
 
-// Algorithms says what cuBLASLt chose for the matrix products of a decoder of these sizes,
-// for a manifest: rows x columns of the result x summands, f for a float32 result, then
-// the numbers of algorithm, tile and stages and the parts of the sum.
-func (m *Model) Algorithms(z Sizes) (string, error) {
+// Algorithms says what cuBLASLt chose for the matrix products of decode steps of so many
+// rows and of passes of so many tokens each, for a manifest: rows x columns of the result
+// x summands, f for a float32 result, then the numbers of algorithm, tile and stages and
+// the parts of the sum.
+func (m *Model) Algorithms(rows int, chunks ...int) (string, error) {
 	text := make([]byte, 8192)
-	c := z.c()
+	sizes := make([]int32, len(chunks))
+	for i, n := range chunks {
+		sizes[i] = int32(n)
+	}
 	err := m.do("algorithms", func() C.int {
-		return C.n_algorithms(m.lib.t, m.m, &c, (*C.char)(at(text)), C.int(len(text)))
+		return C.n_algorithms(m.lib.t, m.m, C.int(rows), (*C.int32_t)(at(sizes)), C.int(len(sizes)), (*C.char)(at(text)), C.int(len(text)))
 	})
-	return C.GoString((*C.char)(at(text))), err
+	if err != nil {
+		return "", err
+	}
+	return C.GoString((*C.char)(at(text))), nil
 }
 
 func (m *Model) do(op string, call func() C.int) error {

@@ -103,4 +103,4 @@ func (*Decoder) Profile(int, int) ([]float32, error) { return nil, cudalib.ErrNo
 func (*Decoder) Time(int, int, bool) (float64, error) { return 0, cudalib.ErrNoCgo }
 
 // Algorithms fails.
-func (*Model) Algorithms(Sizes) (string, error) { return "", cudalib.ErrNoCgo }
+func (*Model) Algorithms(int, ...int) (string, error) { return "", cudalib.ErrNoCgo }
