@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"personaprobe/hidden"
+	"personaprobe/internal/atomicfile"
 )
 
 // adaptedFolder has, for every adapter, the centroids of its own personas inside the
@@ -20,7 +21,7 @@ func adaptedFile(dir string, a Adapter) string {
 
 // adaptedCentroids makes the adapters' centroid files that are not there.
 func (r *runner) adaptedCentroids(ctx context.Context) error {
-	if err := r.store.disk.mkdir(filepath.Join(r.store.dir, adaptedFolder)); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Join(r.store.dir, adaptedFolder)); err != nil {
 		return err
 	}
 	for _, a := range r.study.Adapters() {

@@ -24,10 +24,10 @@ func Analyse(dir string) (summary *Summary, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.Release()) }()
-	return analyse(osDisk{}, dir)
+	return analyse(dir)
 }
 
-func analyse(d disk, dir string) (*Summary, error) {
+func analyse(dir string) (*Summary, error) {
 	r, err := LoadResults(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRunDir, err)
@@ -35,10 +35,10 @@ func analyse(d disk, dir string) (*Summary, error) {
 	if len(r.Shards) == 0 {
 		return nil, fmt.Errorf("%s has no finished shard to analyse; run it first", dir)
 	}
-	if err := rewrite(d, filepath.Join(dir, compiledFile), Compile(r)); err != nil {
+	if err := rewrite(filepath.Join(dir, compiledFile), Compile(r)); err != nil {
 		return nil, err
 	}
-	cosines, err := analyseCosines(d, r)
+	cosines, err := analyseCosines(r)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func analyse(d disk, dir string) (*Summary, error) {
 }
 
 // analyseCosines writes cosine_analysis.json, unless the plan has no layers.
-func analyseCosines(d disk, r *Results) (*CosineAnalysis, error) {
+func analyseCosines(r *Results) (*CosineAnalysis, error) {
 	if len(r.Study.Plan.Layers) == 0 {
 		return nil, nil //nolint:nilnil // no layers, no cosines
 	}
@@ -69,15 +69,15 @@ func analyseCosines(d disk, r *Results) (*CosineAnalysis, error) {
 			return &again, err
 		}
 	}
-	return out, writeJSON(d, path, out)
+	return out, writeJSON(path, out)
 }
 
 // rewrite writes v unless the file holds it already.
-func rewrite(d disk, path string, v any) error {
+func rewrite(path string, v any) error {
 	if same, err := isSame(path, v); err != nil || same {
 		return err
 	}
-	return writeJSON(d, path, v)
+	return writeJSON(path, v)
 }
 
 // isSame reports whether the file holds v's JSON.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"personaprobe/internal/disk"
 )
 
 // A checkpoint keeps the completions of a running shard: JSON lines, compressed with
@@ -62,7 +64,7 @@ const maxBlock = 1 << 30
 
 // checkpoint appends groups to a shard's file. It is not safe for concurrent use.
 type checkpoint struct {
-	file    logFile
+	file    *disk.File
 	path    string
 	encoder *zstd.Encoder
 	lines   bytes.Buffer // groups not yet written
@@ -73,12 +75,12 @@ type checkpoint struct {
 
 // openCheckpoint cuts a torn tail off the file, makes the file if there is none, and
 // gives the groups it holds to each, which may be nil. It returns the bytes cut.
-func openCheckpoint(d disk, path string, header checkpointHeader, every time.Duration, each func(group) error) (*checkpoint, int64, error) {
+func openCheckpoint(path string, header checkpointHeader, every time.Duration, each func(group) error) (*checkpoint, int64, error) {
 	size, torn, err := readCheckpoint(path, header, each)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, err
 	}
-	file, err := d.appendTo(path)
+	file, err := appendTo(path)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open checkpoint: %w", err)
 	}

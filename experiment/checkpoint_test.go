@@ -20,7 +20,7 @@ var testHeader = checkpointHeader{Format: checkpointFormat, Manifest: "abc", Sha
 // blocks, the header's first.
 func writeTestCheckpoint(t *testing.T, path string, blocks int) (groups []group, ends []int64) {
 	t.Helper()
-	c, torn, err := openCheckpoint(osDisk{}, path, testHeader, time.Hour, nil)
+	c, torn, err := openCheckpoint(path, testHeader, time.Hour, nil)
 	if err != nil || torn != 0 {
 		t.Fatal(torn, err)
 	}
@@ -80,7 +80,7 @@ func TestTornTailIsCutAtEveryLength(t *testing.T) {
 			}
 		}
 		var kept []group
-		c, torn, err := openCheckpoint(osDisk{}, path, testHeader, time.Hour, func(g group) error {
+		c, torn, err := openCheckpoint(path, testHeader, time.Hour, func(g group) error {
 			kept = append(kept, g)
 			return nil
 		})
@@ -151,7 +151,7 @@ func TestCheckpointOfAnotherShardIsRefused(t *testing.T) {
 	for _, h := range []checkpointHeader{
 		{checkpointFormat, "abc", "villain_seed137"}, {checkpointFormat, "abd", "villain_seed42"}, {"other", "abc", "villain_seed42"},
 	} {
-		_, _, err := openCheckpoint(osDisk{}, path, h, time.Hour, nil)
+		_, _, err := openCheckpoint(path, h, time.Hour, nil)
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), `shard "villain_seed42"`) {
 			t.Errorf("%v: got %v", h, err)
 		}
@@ -163,7 +163,7 @@ func TestCheckpointOfAnotherShardIsRefused(t *testing.T) {
 
 func TestCheckpointWritesBlocksInTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), checkpointFile)
-	c, _, err := openCheckpoint(osDisk{}, path, testHeader, 20*time.Millisecond, nil)
+	c, _, err := openCheckpoint(path, testHeader, 20*time.Millisecond, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestCheckpointIsPlainZstd(t *testing.T) {
 func FuzzReadCheckpoint(f *testing.F) {
 	dir := f.TempDir()
 	path := filepath.Join(dir, checkpointFile)
-	c, _, err := openCheckpoint(osDisk{}, path, testHeader, time.Hour, nil)
+	c, _, err := openCheckpoint(path, testHeader, time.Hour, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"personaprobe/engine"
+	"personaprobe/internal/atomicfile"
 )
 
 // job is one persona asked one question: what a request is made of, and its
@@ -76,7 +77,7 @@ func (r *runner) generate(ctx context.Context, a Adapter, open []Shard) (err err
 
 // open opens a shard's checkpoint and notes what it lacks.
 func (g *generation) open(shard Shard) error {
-	if err := g.store.disk.mkdir(g.store.path(shard, "")); err != nil {
+	if err := atomicfile.MkdirAll(g.store.path(shard, "")); err != nil {
 		return err
 	}
 	out := &output{shard: shard}
@@ -84,7 +85,7 @@ func (g *generation) open(shard Shard) error {
 	path := g.store.path(shard, checkpointFile)
 	var torn int64
 	var err error
-	out.checkpoint, torn, err = openCheckpoint(g.store.disk, path, g.store.header(shard), g.opts.checkpointEvery, func(group group) error {
+	out.checkpoint, torn, err = openCheckpoint(path, g.store.header(shard), g.opts.checkpointEvery, func(group group) error {
 		if err := g.store.checkGroup(group, len(g.personas)); err != nil {
 			return err
 		}

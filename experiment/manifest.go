@@ -164,14 +164,14 @@ func readManifest(dir string) (Manifest, error) {
 
 // settle compares the directory's manifest with m, or begins a run with m if there is
 // none.
-func settle(d disk, dir string, m Manifest, in Inputs) (Manifest, error) {
+func settle(dir string, m Manifest, in Inputs) (Manifest, error) {
 	old, err := readManifest(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := checkEmpty(dir); err != nil {
 			return m, err
 		}
-		if err := writeJSON(d, filepath.Join(dir, manifestFile), m); err != nil {
+		if err := writeJSON(filepath.Join(dir, manifestFile), m); err != nil {
 			return m, err
 		}
 		old = m
@@ -181,10 +181,10 @@ func settle(d disk, dir string, m Manifest, in Inputs) (Manifest, error) {
 	if changes := old.Identity.changes(m.Identity); len(changes) > 0 {
 		return m, &ManifestError{Dir: dir, Changes: changes}
 	}
-	if err := keepDocument(d, filepath.Join(dir, taxonomyFile), in.Study.Taxonomy.Document); err != nil {
+	if err := keepDocument(filepath.Join(dir, taxonomyFile), in.Study.Taxonomy.Document); err != nil {
 		return m, err
 	}
-	return old, keepDocument(d, filepath.Join(dir, questionsFile), in.Study.document)
+	return old, keepDocument(filepath.Join(dir, questionsFile), in.Study.document)
 }
 
 // checkEmpty refuses a folder with other things in it, which a run might overwrite.
@@ -202,11 +202,11 @@ func checkEmpty(dir string) error {
 }
 
 // keepDocument writes the run's copy of an input file, unless it is there.
-func keepDocument(d disk, path string, doc Document) error {
+func keepDocument(path string, doc Document) error {
 	if data, err := os.ReadFile(path); err == nil && bytes.Equal(data, doc.Data) {
 		return nil
 	}
-	return writeFile(d, path, doc.Data)
+	return atomicfile.WriteFile(path, doc.Data)
 }
 
 // Change is one field in which two identities differ.

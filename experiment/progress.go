@@ -161,5 +161,5 @@ func (t *tracker) report(force bool) error {
 		return nil
 	}
 	t.written = now
-	return writeJSON(t.store.disk, filepath.Join(t.store.dir, progressFile), t.status)
+	return writeJSON(filepath.Join(t.store.dir, progressFile), t.status)
 }

@@ -9,6 +9,7 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/hidden"
+	"personaprobe/models/safetensors"
 )
 
 const centroidsFile = "centroids.safetensors"
@@ -109,7 +110,7 @@ func (r *runner) writeRepresentation(path string, layers []*hidden.Centroids, no
 		return err
 	}
 	metadata["manifest"], metadata["note"] = r.store.id, note
-	return r.store.disk.writeTensors(path, arrays, metadata)
+	return safetensors.Write(path, arrays, metadata)
 }
 
 // ReadRepresentation reads the centroid file of a run directory.

@@ -44,7 +44,6 @@ type Options struct {
 	// is generated again; nil: nothing is logged.
 	Log *slog.Logger
 
-	disk            disk          // nil: the file system
 	checkpointEvery time.Duration // 0: checkpointEvery
 }
 
@@ -63,16 +62,13 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 	if err := checkLayers(in.Study.Plan.Layers, model.Layers()); err != nil {
 		return nil, err
 	}
-	if opts.disk == nil {
-		opts.disk = osDisk{}
-	}
 	if opts.checkpointEvery == 0 {
 		opts.checkpointEvery = checkpointEvery
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s, err := openStore(opts.disk, dir, in, time.Now())
+	s, err := openStore(dir, in, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +117,7 @@ func (r *runner) run(ctx context.Context) (*Summary, error) {
 	if err := r.tracker.phase(PhaseAnalyse, 0, 0); err != nil {
 		return nil, err
 	}
-	summary, err := analyse(r.store.disk, r.store.dir)
+	summary, err := analyse(r.store.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +155,7 @@ func (r *runner) adapter(ctx context.Context, a Adapter) error {
 			continue
 		}
 		// A process killed between the last artefact and this leaves it behind.
-		if err := r.store.disk.remove(r.store.path(shard, checkpointFile)); err != nil {
+		if err := remove(r.store.path(shard, checkpointFile)); err != nil {
 			return err
 		}
 	}

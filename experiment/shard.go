@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"personaprobe/engine"
+	"personaprobe/internal/atomicfile"
 )
 
 const (
@@ -152,23 +153,23 @@ func (s *store) finish(shard Shard, tokenLengths map[string]int) error {
 		return err
 	}
 	evals := d.evaluate(newMarker(s.study.Plan.Marker))
-	if err := writeJSON(s.disk, s.path(shard, evalFile), evals); err != nil {
+	if err := writeJSON(s.path(shard, evalFile), evals); err != nil {
 		return err
 	}
 	summary := d.summarise(s.study.Taxonomy, evals, tokenLengths)
 	summary.Device = s.manifest.Identity.Device
 	summary.GPUHours = round4(d.elapsed / 3600 * float64(s.gpus))
-	if err := writeJSON(s.disk, s.path(shard, summaryFile), summary); err != nil {
+	if err := writeJSON(s.path(shard, summaryFile), summary); err != nil {
 		return err
 	}
-	return s.disk.remove(s.path(shard, checkpointFile))
+	return remove(s.path(shard, checkpointFile))
 }
 
 // writeRaw writes {persona: {question: [text]}}, one persona at a time: the file may
 // be large.
 func (s *store) writeRaw(d *shardData) error {
 	path := s.path(d.shard, rawFile)
-	f, err := s.disk.create(path)
+	f, err := atomicfile.Create(path)
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/dirlock"
 )
 
 // store is a run directory that this process works in.
 type store struct {
-	disk     disk
 	dir      string
 	study    *Study
 	manifest Manifest
@@ -23,21 +23,21 @@ type store struct {
 }
 
 // openStore makes or opens the run directory of the inputs and locks it.
-func openStore(d disk, dir string, in Inputs, now time.Time) (*store, error) {
+func openStore(dir string, in Inputs, now time.Time) (*store, error) {
 	// First, so that nothing is left in a foreign folder, not even a lock.
 	if _, err := os.Stat(filepath.Join(dir, manifestFile)); errors.Is(err, fs.ErrNotExist) {
 		if err := checkEmpty(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
-	if err := d.mkdir(dir); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	l, err := dirlock.Acquire(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &store{disk: d, dir: dir, study: in.Study, lock: l}
+	s := &store{dir: dir, study: in.Study, lock: l}
 	if err := s.prepare(in, now); err != nil {
 		return nil, errors.Join(err, l.Release())
 	}
@@ -46,11 +46,11 @@ func openStore(d disk, dir string, in Inputs, now time.Time) (*store, error) {
 
 func (s *store) prepare(in Inputs, now time.Time) error {
 	var err error
-	if s.manifest, err = settle(s.disk, s.dir, in.manifest(now), in); err != nil {
+	if s.manifest, err = settle(s.dir, in.manifest(now), in); err != nil {
 		return err
 	}
 	s.id, s.gpus = s.manifest.ID(), in.GPUs
-	if err := sweep(s.disk, s.dir); err != nil {
+	if err := sweep(s.dir); err != nil {
 		return fmt.Errorf("clean run directory: %w", err)
 	}
 	folders := []string{adaptedFolder}
@@ -62,7 +62,7 @@ func (s *store) prepare(in Inputs, now time.Time) error {
 		if _, err := os.Stat(folder); err != nil {
 			continue // made when it begins
 		}
-		if err := sweep(s.disk, folder); err != nil {
+		if err := sweep(folder); err != nil {
 			return fmt.Errorf("clean run directory: %w", err)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"personaprobe/engine"
+	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/dirlock"
-	"personaprobe/internal/disk"
 )
 
 // ErrInterrupted marks a job that was stopped. Nothing complete is lost.
@@ -64,7 +64,7 @@ func Extract(ctx context.Context, e *engine.Engine, prompts Prompts, dir string,
 	if err := x.job.check(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := disk.MkdirAll(dir, 0o777); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	l, err := dirlock.Acquire(dir)
@@ -125,7 +125,7 @@ func (x *extraction) run(ctx context.Context) error {
 	if x.finished() {
 		return x.sweep() // for what a process killed at the very end leaves
 	}
-	if _, err := makePartial(x.dir); err != nil {
+	if err := atomicfile.MkdirAll(x.partial); err != nil {
 		return err
 	}
 	var err error

@@ -82,12 +82,3 @@ func cut(f *disk.File, length int64) error {
 	_, err = f.Seek(length, io.SeekStart)
 	return err
 }
-
-// makePartial makes the folder durably.
-func makePartial(dir string) (string, error) {
-	partial := filepath.Join(dir, partialName)
-	if err := disk.MkdirAll(partial, 0o777); err != nil {
-		return "", err
-	}
-	return partial, atomicfile.SyncDir(dir)
-}

@@ -34,6 +34,6 @@ func TestEveryDiskFault(t *testing.T) {
 			return err
 		},
 	} {
-		t.Run(name, func(t *testing.T) { disktest.EveryFault(t, work, disktest.WholeOrAbsent) })
+		t.Run(name, func(t *testing.T) { disktest.EveryFault(t, disktest.Work{Do: work}) })
 	}
 }

@@ -99,6 +99,24 @@ func removeTemp(name string) error {
 // SyncDir makes renames inside dir durable.
 func SyncDir(dir string) error { return disk.SyncDir(dir) }
 
+// MkdirAll makes a folder and those above it, durably. The umask decides who may use
+// them, as for any output.
+func MkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := MkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := disk.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	return SyncDir(parent)
+}
+
 // WriteFile writes data to path as a whole.
 func WriteFile(path string, data []byte) error {
 	f, err := Create(path)

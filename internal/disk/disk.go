@@ -17,7 +17,7 @@ type File struct{ *os.File }
 
 // OpenFile is os.OpenFile.
 func OpenFile(path string, flag int, perm os.FileMode) (*File, error) {
-	if err := fault("open", path); err != nil {
+	if err := ask(Op{Name: "open", Path: path}); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, flag, perm)
@@ -29,7 +29,7 @@ func OpenFile(path string, flag int, perm os.FileMode) (*File, error) {
 
 // Write is os.File's. An injected fault writes half, as a full disk takes what fits.
 func (f *File) Write(p []byte) (int, error) {
-	if err := fault("write", f.Name()); err != nil {
+	if err := ask(Op{Name: "write", Path: f.Name()}); err != nil {
 		n, _ := f.File.Write(p[:len(p)/2])
 		return n, err
 	}
@@ -38,7 +38,7 @@ func (f *File) Write(p []byte) (int, error) {
 
 // WriteAt is os.File's; a fault is as for Write.
 func (f *File) WriteAt(p []byte, offset int64) (int, error) {
-	if err := fault("write", f.Name()); err != nil {
+	if err := ask(Op{Name: "write", Path: f.Name()}); err != nil {
 		n, _ := f.File.WriteAt(p[:len(p)/2], offset)
 		return n, err
 	}
@@ -52,7 +52,7 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 
 // Truncate is os.File's.
 func (f *File) Truncate(size int64) error {
-	if err := fault("truncate", f.Name()); err != nil {
+	if err := ask(Op{Name: "truncate", Path: f.Name(), Size: size}); err != nil {
 		return err
 	}
 	return f.File.Truncate(size)
@@ -60,7 +60,9 @@ func (f *File) Truncate(size int64) error {
 
 // Sync is os.File's.
 func (f *File) Sync() error {
-	if err := fault("sync", f.Name()); err != nil {
+	if err := ask(Op{Name: "sync", Path: f.Name()}); errors.Is(err, ErrSkip) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return f.File.Sync()
@@ -68,12 +70,12 @@ func (f *File) Sync() error {
 
 // Close is os.File's; the file is closed also where it fails.
 func (f *File) Close() error {
-	return errors.Join(fault("close", f.Name()), f.File.Close())
+	return errors.Join(ask(Op{Name: "close", Path: f.Name()}), f.File.Close())
 }
 
 // Rename is os.Rename.
 func Rename(from, to string) error {
-	if err := fault("rename", to); err != nil {
+	if err := ask(Op{Name: "rename", Path: to, From: from}); err != nil {
 		return err
 	}
 	return os.Rename(from, to)
@@ -81,7 +83,7 @@ func Rename(from, to string) error {
 
 // Remove is os.Remove.
 func Remove(path string) error {
-	if err := fault("remove", path); err != nil {
+	if err := ask(Op{Name: "remove", Path: path}); err != nil {
 		return err
 	}
 	return os.Remove(path)
@@ -89,7 +91,7 @@ func Remove(path string) error {
 
 // RemoveAll is os.RemoveAll.
 func RemoveAll(path string) error {
-	if err := fault("remove", path); err != nil {
+	if err := ask(Op{Name: "remove", Path: path}); err != nil {
 		return err
 	}
 	return os.RemoveAll(path)
@@ -97,7 +99,7 @@ func RemoveAll(path string) error {
 
 // MkdirAll is os.MkdirAll.
 func MkdirAll(path string, perm os.FileMode) error {
-	if err := fault("mkdir", path); err != nil {
+	if err := ask(Op{Name: "mkdir", Path: path}); err != nil {
 		return err
 	}
 	return os.MkdirAll(path, perm)
@@ -105,7 +107,9 @@ func MkdirAll(path string, perm os.FileMode) error {
 
 // SyncDir makes the renames and removals inside dir durable.
 func SyncDir(dir string) error {
-	if err := fault("sync folder", dir); err != nil {
+	if err := ask(Op{Name: "sync folder", Path: dir}); errors.Is(err, ErrSkip) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	d, err := os.Open(dir)
@@ -119,16 +123,29 @@ func SyncDir(dir string) error {
 	return nil
 }
 
+// Op is an operation that is about to be done.
+type Op struct {
+	Name string // open, write, truncate, sync, close, rename, remove, mkdir or sync folder
+	Path string // of rename the new one
+	From string // of rename the old one
+	Size int64  // of truncate
+}
+
+// ErrSkip is what an injected function returns to have a sync succeed and not done. Tests
+// that keep account of what was synced need none, and would wait for little else.
+var ErrSkip = errors.New("not synced")
+
 // Injected faults, for tests. Without any, an operation costs one atomic load more.
 var (
 	injected atomic.Int32
 	mu       sync.Mutex
-	faults   = map[string]func(op, path string) error{}
+	faults   = map[string]func(Op) error{}
 )
 
-// Inject makes every operation on a path in dir ask f first, and fail with its error. It
-// is for tests, as for instance package disktest, and holds until undo is called.
-func Inject(dir string, f func(op, path string) error) (undo func()) {
+// Inject makes every operation on a path in dir ask f first, one at a time, and fail with
+// its error. It is for tests, as for instance package disktest, and holds until undo is
+// called.
+func Inject(dir string, f func(Op) error) (undo func()) {
 	mu.Lock()
 	defer mu.Unlock()
 	faults[dir] = f
@@ -141,15 +158,15 @@ func Inject(dir string, f func(op, path string) error) (undo func()) {
 	}
 }
 
-func fault(op, path string) error {
+func ask(op Op) error {
 	if injected.Load() == 0 {
 		return nil
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	for dir, f := range faults {
-		if path == dir || strings.HasPrefix(path, dir+string(os.PathSeparator)) {
-			return f(op, path)
+		if op.Path == dir || strings.HasPrefix(op.Path, dir+string(os.PathSeparator)) {
+			return f(op)
 		}
 	}
 	return nil

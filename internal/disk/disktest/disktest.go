@@ -3,7 +3,9 @@ package disktest
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,67 +13,57 @@ import (
 	"testing"
 
 	"personaprobe/internal/atomicfile"
-	"personaprobe/internal/disk"
 )
 
 // kinds are the errors that are injected, one after the other.
 var kinds = []error{syscall.ENOSPC, syscall.EIO, syscall.EACCES, syscall.EROFS}
 
-// EveryFault calls work again and again, each time in a new folder with one more of its
+// Work is what EveryFault does again and again.
+type Work struct {
+	// Do does it in dir. What it left there after a failure must not keep it from ending
+	// well in another call.
+	Do func(dir string) error
+	// Files are the contents that matter, by name. Default: [Files].
+	Files func(t testing.TB, dir string) map[string]string
+	// Sound finds fault with what a failure has left. Default: [WholeOrAbsent].
+	Sound func(t *testing.T, dir string, want map[string]string)
+	// Lenient says that a failure to clear away, or to close what was synced, may go
+	// unreported.
+	Lenient bool
+	// Sweeps says that a call after a failure removes temporary files, too.
+	Sweeps bool
+}
+
+// EveryFault calls w.Do again and again, each time in a new folder with one more of its
 // disk operations done before one fails: once alone, and once with all that follow, as
-// after the loss of a permission or a disk. It must report the error, unless it only
-// failed to clear away; sound must then find nothing wrong in the folder; and work, called
-// once more, must succeed and leave the files of an undisturbed call, byte for byte. It
-// returns how many faults were tried.
-func EveryFault(t *testing.T, work func(dir string) error, sound func(t *testing.T, dir string, want map[string]string)) int {
+// after the loss of a permission or a disk. It must report the error. Sound must then
+// find nothing wrong in the folder, and nothing after a power failure on top; and Do,
+// called once more, must succeed and leave the files of an undisturbed call, byte for
+// byte, which a power failure at the end must not take.
+//
+// It returns how many faults of each operation were tried.
+func EveryFault(t *testing.T, w Work) map[string]int {
 	t.Helper()
+	if w.Files == nil {
+		w.Files = Files
+	}
+	if w.Sound == nil {
+		w.Sound = WholeOrAbsent
+	}
 	whole := t.TempDir()
-	if err := work(whole); err != nil {
+	if err := w.Do(whole); err != nil {
 		t.Fatal(err)
 	}
-	want := Files(t, whole)
-	seen := map[string]int{}
-	total := 0
+	want := w.Files(t, whole)
+	seen, total := map[string]int{}, 0
 	for _, forever := range []bool{false, true} {
 		for k := 1; ; k++ {
-			dir := t.TempDir()
-			kind := kinds[k%len(kinds)]
-			calls, failed := 0, ""
-			undo := disk.Inject(dir, func(op, path string) error {
-				calls++
-				if calls < k || calls > k && !forever {
-					return nil
-				}
-				if failed == "" {
-					failed = op
-				}
-				return &fs.PathError{Op: op, Path: path, Err: kind}
-			})
-			err := work(dir)
-			undo()
-			if failed == "" {
+			op := w.fault(t, k, forever, want)
+			if op == "" {
 				break // all operations were tried
 			}
+			seen[op]++
 			total++
-			seen[failed]++
-			if err == nil && failed != "remove" && failed != "close" || err != nil && !errors.Is(err, kind) {
-				t.Fatalf("operation %d (%s) failed with %v, and the error is %v", k, failed, kind, err)
-			}
-			sound(t, dir, want)
-			if err := work(dir); err != nil {
-				t.Fatalf("after operation %d (%s) failed: %v", k, failed, err)
-			}
-			have := Files(t, dir)
-			for name, data := range want {
-				if have[name] != data {
-					t.Fatalf("after operation %d (%s) failed: %s differs", k, failed, name)
-				}
-			}
-			for name := range have {
-				if _, ok := want[name]; !ok && !IsTemporary(name) {
-					t.Fatalf("after operation %d (%s) failed: %s was left", k, failed, name)
-				}
-			}
 		}
 	}
 	t.Logf("%d faults: %v", total, seen)
@@ -80,7 +72,53 @@ func EveryFault(t *testing.T, work func(dir string) error, sound func(t *testing
 			t.Errorf("no failure of %q was tried", op)
 		}
 	}
-	return total
+	return seen
+}
+
+// fault tries one fault and returns what failed.
+func (w *Work) fault(t *testing.T, k int, forever bool, want map[string]string) string {
+	t.Helper()
+	dir, kind, chance := t.TempDir(), kinds[k%len(kinds)], rand.New(rand.NewPCG(uint64(k), 1))
+	bad := Break(dir, k, forever, kind)
+	err := w.Do(dir)
+	bad.Mend()
+	op, what := "", "no failure"
+	if bad.Op != nil {
+		op, what = bad.Op.Name, fmt.Sprintf("operation %d (%s %s) failed with %v", k, bad.Op.Name, filepath.Base(bad.Op.Path), kind)
+		silent := w.Lenient && (op == "remove" || op == "close")
+		if err == nil && !silent || err != nil && !errors.Is(err, kind) {
+			t.Fatalf("%s, and the error is %v", what, err)
+		}
+		w.Sound(t, dir, want)
+		bad.PowerFailure(t, chance)
+		w.Sound(t, dir, want)
+		bad = Break(dir, 0, false, nil)
+		err = w.Do(dir)
+		bad.Mend()
+	}
+	if err != nil {
+		t.Fatalf("after %s: %v", what, err)
+	}
+	for name := range w.complete(t, what, dir, want) {
+		if _, ok := want[name]; !ok && (w.Sweeps || !IsTemporary(name)) {
+			t.Fatalf("after %s: %s was left", what, name)
+		}
+	}
+	bad.PowerFailure(t, chance)
+	w.complete(t, what+", and the power after the end", dir, want)
+	return op
+}
+
+// complete sees that the wanted files are there, and returns all.
+func (w *Work) complete(t *testing.T, what, dir string, want map[string]string) map[string]string {
+	t.Helper()
+	have := w.Files(t, dir)
+	for name, data := range want {
+		if have[name] != data {
+			t.Fatalf("after %s: %s differs:\nwant %.300q\nhave %.300q", what, name, data, have[name])
+		}
+	}
+	return have
 }
 
 // WholeOrAbsent is the sound of work whose files appear whole or not at all.
@@ -97,7 +135,7 @@ func WholeOrAbsent(t *testing.T, dir string, want map[string]string) {
 func IsTemporary(name string) bool { return strings.Contains(name, atomicfile.TempInfix) }
 
 // Files are the contents of the files under dir by relative path, locks apart.
-func Files(t *testing.T, dir string) map[string]string {
+func Files(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
