@@ -108,16 +108,21 @@ func (m *nativeModel) fitting(want, tokens int) int {
 	return 0
 }
 
-// fit checks that the slots fit the device. A number that the caller left open is reduced
-// to what fits, another is an error that says how many would.
+// fit checks that the slots fit the device. A number that the caller left open becomes
+// what fits, another is an error that says how many would.
 func (m *nativeModel) fit(o *Options, open bool) error {
+	if open {
+		if fits := m.fitting(nativeRows, o.Context); fits > 0 {
+			if fits < nativeRows && fits != o.Slots {
+				slog.Warn("fewer sequences than usual fit the GPU", "sequences", fits, "tokens", o.Context, "free", m.left())
+			}
+			o.Slots = fits
+			return nil
+		}
+		o.Slots = 1
+	}
 	fits := m.fitting(o.Slots, o.Context)
-	switch {
-	case fits == o.Slots:
-		return nil
-	case open && fits > 0:
-		slog.Warn("fewer sequences than usual fit the GPU", "sequences", fits, "tokens", o.Context, "free", m.left())
-		o.Slots = fits
+	if fits == o.Slots {
 		return nil
 	}
 	return fmt.Errorf("%w: %d sequences of %d tokens need %.1f GiB beside the weights, %.1f GiB are free: about %d fit; give fewer slots or a shorter context",

@@ -141,7 +141,7 @@ func TestPlan(t *testing.T) {
 	})
 }
 
-// Reserve takes fewer slots than usual, but not fewer than were asked for.
+// Reserve takes as many slots as fit, but not fewer than were asked for.
 func TestNativeFit(t *testing.T) {
 	m, err := planned(20*gb, &Options{})
 	if err != nil {
@@ -152,6 +152,10 @@ func TestNativeFit(t *testing.T) {
 		t.Errorf("%d slots, %v", o.Slots, err)
 	}
 	fits := o.Slots
+	o.Slots = 3 // of longer sequences, before
+	if err := m.fit(&o, true); err != nil || o.Slots != fits {
+		t.Errorf("%d slots, want %d: %v", o.Slots, fits, err)
+	}
 	if err := m.fit(&o, false); err != nil || o.Slots != fits {
 		t.Errorf("%d slots fit and then not: %v", fits, err)
 	}

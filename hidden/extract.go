@@ -114,6 +114,12 @@ func newExtraction(ctx context.Context, e *engine.Engine, prompts Prompts, dir s
 	if x.survey, err = look(ctx, e, prompts, &x.opts); err != nil {
 		return nil, err
 	}
+	if x.opts.Position.ofResponse() {
+		// Before the job names its settings: what fits may be fewer rows than the default.
+		if err = e.Reserve(0, x.survey.longest+x.opts.Response.MaxTokens); err != nil {
+			return nil, err
+		}
+	}
 	if x.job, err = newJob(ctx, e, &x.opts, x.survey); err != nil {
 		return nil, err
 	}

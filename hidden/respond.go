@@ -32,9 +32,6 @@ type ResponseLine struct {
 // number.
 func (x *extraction) respond(ctx context.Context) error {
 	r := &x.opts.Response
-	if err := x.e.Reserve(0, x.survey.longest+r.MaxTokens); err != nil {
-		return err
-	}
 	f, err := openPart(filepath.Join(x.partial, responsesName), x.progress.ResponseBytes)
 	if err != nil {
 		return err
