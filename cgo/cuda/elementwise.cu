@@ -1,7 +1,7 @@
 // Kernels that are bound by memory: embedding, norms, gathers, gating, rotation.
 
 #include "kernels.cuh"
-#include "rotate.cuh"
+#include "cache.cuh"
 
 namespace nv {
 
@@ -118,17 +118,20 @@ __global__ void rope_store_kernel(T * q, T * k, T * v, const T * qkv, const floa
     if (row.pos < 0 && head >= heads) {
         return;
     }
-    const int lane = threadIdx.x % 32;
-    const T * src  = qkv + ((int64_t)blockIdx.x * (heads + 2 * kv) + head) * D;
-    T *       dst;
-    if (head < heads) {
-        dst = q + ((int64_t)blockIdx.x * heads + head) * D;
-    } else {
-        dst =
-            (head < heads + kv ? k : v) + place<D>(row, tables + (int64_t)blockIdx.x * table, (head - heads) % kv, kv);
-    }
+    const T *     src  = qkv + ((int64_t)blockIdx.x * (heads + 2 * kv) + head) * D;
     const float * turn = rotation + (int64_t)max(row.pos, 0) * D;
-    store_head<T, D>(dst, src, bias + head * D, turn, head < heads + kv, lane);
+    bias += head * D;
+    if (head < heads) {
+        T * dst = q + ((int64_t)blockIdx.x * heads + head) * D;
+        return store_head<T, D>(
+            dst, [](int i) { return i; }, src, bias, turn, true);
+    }
+    const place p = place_of<D>(row, tables + (int64_t)blockIdx.x * table, (head - heads) % kv, kv);
+    if (head < heads + kv) {
+        store_key<T, D>(k, p, src, bias, turn);
+    } else {
+        store_value<T, D>(v, p, src, bias);
+    }
 }
 
 } // namespace

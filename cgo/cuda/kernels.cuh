@@ -31,7 +31,7 @@ template <typename T> int silu_mul(T * out, const T * gate_up, int b, int f, cud
 
 // rope_store adds the bias, rotates queries and keys (NeoX pairs i and i + D/2) and puts
 // keys and values into the cache: qkv (B, (H + 2 KV) D), q (B, H D), k and v caches
-// (blocks, KV, 16, D), rotation (context, D) float32: cosines, then sines.
+// (blocks, KV, 16 D), rotation (context, D) float32: cosines, then sines.
 template <typename T>
 int rope_store(T * q, T * k, T * v, const T * qkv, const float * bias, const float * rotation, const nv_row * rows,
                const int32_t * tables, int table, const nv_shape & shape, int b, cudaStream_t s);
