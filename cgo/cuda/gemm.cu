@@ -1,6 +1,7 @@
 #include "gemm.cuh"
 
 #include "native.h"
+#include "tuned.cuh"
 
 namespace nv {
 
@@ -27,6 +28,9 @@ products::~products() {
 int products::open(cudaDataType type, void * workspace) {
     type_      = type;
     workspace_ = workspace;
+    int device = 0;
+    NV_CU(cudaGetDevice(&device));
+    NV_CU(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device));
     return check(cublasLtCreate(&handle_), "cublasLtCreate");
 }
 
@@ -61,8 +65,46 @@ int products::find(plan ** out, int b, int n, int k, bool full) {
         return fail(NV_UNSUPPORTED, "cuBLASLt has no product for %d rows, %d x %d", b, n, k);
     }
     p.algo = result.algo;
-    *out   = &p;
+    tune(p, key);
+    *out = &p;
     return NV_OK;
+}
+
+// configure makes an algorithm of the same kind as another, but for tile and cluster.
+static bool configure(cublasLtMatmulAlgo_t & algo, cublasLtHandle_t handle, cudaDataType type, const tuned & t,
+                      const cublasLtMatmulAlgo_t & like) {
+    const cudaDataType out    = t.full ? CUDA_R_32F : type;
+    const uint16_t     shape  = t.cluster;
+    int                number = 0;
+    uint32_t           stages = 0;
+    const auto         get    = [&](cublasLtMatmulAlgoConfigAttributes_t name, auto & value) {
+        size_t got = 0;
+        return cublasLtMatmulAlgoConfigGetAttribute(&like, name, &value, sizeof value, &got) == CUBLAS_STATUS_SUCCESS;
+    };
+    const auto set = [&](cublasLtMatmulAlgoConfigAttributes_t name, const auto & value) {
+        return cublasLtMatmulAlgoConfigSetAttribute(&algo, name, &value, sizeof value) == CUBLAS_STATUS_SUCCESS;
+    };
+    return get(CUBLASLT_ALGO_CONFIG_ID, number) && get(CUBLASLT_ALGO_CONFIG_STAGES_ID, stages) &&
+           cublasLtMatmulAlgoInit(handle, CUBLAS_COMPUTE_32F, CUDA_R_32F, type, type, out, out, number, &algo) ==
+               CUBLAS_STATUS_SUCCESS &&
+           set(CUBLASLT_ALGO_CONFIG_TILE_ID, t.tile) && set(CUBLASLT_ALGO_CONFIG_STAGES_ID, stages) &&
+           set(CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, shape);
+}
+
+// tune takes a tuned algorithm if there is one for the shape and the library has it.
+void products::tune(plan & p, const shape & key) {
+    for (const tuned & t : all_tuned) {
+        if (processors_ != tuned_processors || shape{ t.b, t.n, t.k, t.full } != key) {
+            continue;
+        }
+        cublasLtMatmulAlgo_t            algo;
+        cublasLtMatmulHeuristicResult_t result = {};
+        if (configure(algo, handle_, type_, t, p.algo) &&
+            cublasLtMatmulAlgoCheck(handle_, p.op, p.w, p.x, p.out, p.out, &algo, &result) == CUBLAS_STATUS_SUCCESS &&
+            result.workspaceSize <= workspace_bytes) {
+            p.algo = algo;
+        }
+    }
 }
 
 int products::run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta,
@@ -84,19 +126,22 @@ int products::full(float * out, const void * x, const void * w, int b, int n, in
 }
 
 int products::describe(std::string * text, int b, int n, int k, bool full) {
-    char   line[128];
-    plan * p        = nullptr;
-    int    value[4] = {};
+    char     line[128];
+    plan *   p        = nullptr;
+    int      value[4] = {};
+    uint16_t cluster  = 0;
+    size_t   got      = 0;
     NV_TRY(find(&p, b, n, k, full));
     constexpr cublasLtMatmulAlgoConfigAttributes_t names[4] = { CUBLASLT_ALGO_CONFIG_ID, CUBLASLT_ALGO_CONFIG_TILE_ID,
                                                                 CUBLASLT_ALGO_CONFIG_STAGES_ID,
                                                                 CUBLASLT_ALGO_CONFIG_SPLITK_NUM };
     for (int i = 0; i < 4; i++) {
-        size_t got = 0;
         cublasLtMatmulAlgoConfigGetAttribute(&p->algo, names[i], &value[i], sizeof value[i], &got);
     }
-    snprintf(line, sizeof line, "; %dx%dx%d%s: %d/%d/%d/%d", b, n, k, full ? "f" : "", value[0], value[1], value[2],
-             value[3]);
+    cublasLtMatmulAlgoConfigGetAttribute(&p->algo, CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, &cluster, sizeof cluster,
+                                         &got);
+    snprintf(line, sizeof line, "; %dx%dx%d%s: %d/%d/%d/%d/%d", b, n, k, full ? "f" : "", value[0], value[1], value[2],
+             cluster, value[3]);
     *text += line;
     return NV_OK;
 }

@@ -14,9 +14,9 @@ namespace nv {
 
 constexpr size_t workspace_bytes = 64 << 20; // for products of one stream
 
-// products multiplies with cuBLASLt. For each shape its first heuristic is taken, which
-// depends on the library, the GPU and the shape alone, and kept: so a row's bits do not
-// depend on the other rows nor on its place.
+// products multiplies with cuBLASLt. For each shape its first heuristic is taken, or what
+// tuned.cuh has; both depend on the library, the GPU and the shape alone. It is kept, so a
+// row's bits do not depend on the other rows nor on its place.
 class products {
   public:
     ~products();
@@ -29,7 +29,7 @@ class products {
     int full(float * out, const void * x, const void * w, int b, int n, int k, bool add, cudaStream_t s);
 
     // describe adds to text what was chosen for a product: B x N x K, f if out is float32,
-    // then cuBLASLt's numbers of algorithm, tile and stages and the parts of K.
+    // then cuBLASLt's numbers of algorithm, tile, stages and cluster and the parts of K.
     int describe(std::string * text, int b, int n, int k, bool full);
 
   private:
@@ -40,12 +40,14 @@ class products {
     };
     using shape = std::tuple<int, int, int, bool>; // b, n, k, float32
 
-    int find(plan ** out, int b, int n, int k, bool full);
-    int run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta, cudaStream_t s);
+    int  find(plan ** out, int b, int n, int k, bool full);
+    void tune(plan & p, const shape & key);
+    int  run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta, cudaStream_t s);
 
-    cublasLtHandle_t      handle_    = nullptr;
-    cudaDataType          type_      = CUDA_R_16BF;
-    void *                workspace_ = nullptr;
+    cublasLtHandle_t      handle_     = nullptr;
+    cudaDataType          type_       = CUDA_R_16BF;
+    void *                workspace_  = nullptr;
+    int                   processors_ = 0;
     std::map<shape, plan> plans_;
 };
 
