@@ -149,8 +149,8 @@ const (
 
 // nativeSlots is how many sequences a decoder of so many rows holds: its rows, and
 // prompts and first tokens that wait for one, as many again within limits, so that
-// completions of one length, which end together, leave no row without a successor.
-func nativeSlots(rows int) int { return rows + min(max(rows, 64), 512) }
+// completions of one length, which end together, leave few rows without a successor.
+func nativeSlots(rows int) int { return rows + min(max(rows, 64), 256) }
 
 // sizes of a decoder for so many rows of so many tokens.
 func (m *nativeModel) sizes(rows, tokens int) native.Sizes {

@@ -2,8 +2,8 @@ package engine
 
 import "personaprobe/sampler"
 
-// plan fills the step: pieces of the admitted prompts, oldest first, until
-// they make up a chunk, and a row for each sequence. Where a prompt is cut depends
+// plan fills the step: pieces of the admitted prompts, oldest first, as many as a
+// chunk holds, and a row for each sequence. Where a prompt is cut depends
 // on the prompt alone, because on some devices the cut shows in the last bits.
 //
 // While completions of computed prompts wait for rows, prompts can wait, too, until
@@ -17,10 +17,13 @@ func (s *scheduler) plan() *Step {
 		tokens = s.capacity.Chunk // none
 	}
 	for _, g := range s.groups {
-		if g.planned == len(g.prompt) || tokens >= s.capacity.Chunk {
+		if g.planned == len(g.prompt) {
 			continue
 		}
 		n := min(len(g.prompt)-g.planned, s.capacity.Chunk)
+		if tokens+n > s.capacity.Chunk {
+			break
+		}
 		c := Chunk{Slot: g.slot, Pos: g.planned, Tokens: g.prompt[g.planned : g.planned+n]}
 		g.planned += n
 		if g.planned == len(g.prompt) {

@@ -22,7 +22,7 @@ func newBenchCommand() *cli.Command {
 			&cli.IntFlag{Name: "contexts", Usage: "llama.cpp contexts side by side (default: by the machine)"},
 			&cli.IntFlag{Name: "mean-context", Usage: "mean length of the sequences in tokens (default: 300; on a CPU 56)"},
 			&cli.IntFlag{Name: "prompt", Usage: "tokens of a prompt (default: 60; on a CPU 40)"},
-			&cli.IntFlag{Name: "repeat", Value: 2, Usage: "completions in each row's place, one after the other"},
+			&cli.IntFlag{Name: "repeat", Usage: "completions in each row's place, one after the other (default: 4; on a CPU 2)"},
 			&cli.Float64Flag{Name: "temperature", Value: 1, Usage: "of the sampling; 0.1 gives random weights' rows the spread of real ones"},
 			&cli.IntFlag{Name: "personas", Usage: "personas of the hidden-state job, 20 prompts each (default: 205; on a CPU 6; -1: no such job)"},
 			&cli.BoolFlag{Name: "at-run-time", Usage: "apply the adapter in every step instead of merging it, in llama.cpp on a GPU"},
