@@ -48,6 +48,14 @@ __device__ float block_sum(float x) {
 template <typename T>
 __global__ void __launch_bounds__(norm_threads)
     norm_kernel(T * out, const float * x, const int32_t * index, int n, const float * w, float eps, int e) {
+    float4 g[norm_vectors]; // no kernel writes weights, so they can be read before the last one ends
+#pragma unroll
+    for (int k = 0; k < norm_vectors; k++) {
+        const int i = threadIdx.x + k * norm_threads;
+        if (i < e / 4) {
+            g[k] = reinterpret_cast<const float4 *>(w)[i];
+        }
+    }
     begin();
     int row = blockIdx.x;
     if (index) {
@@ -70,9 +78,8 @@ __global__ void __launch_bounds__(norm_threads)
     for (int k = 0; k < norm_vectors; k++) {
         const int i = threadIdx.x + k * norm_threads;
         if (i < e / 4) {
-            const float4 g = reinterpret_cast<const float4 *>(w)[i];
-            dst[i]         = make_uint2(pack2<T>(v[k].x * scale * g.x, v[k].y * scale * g.y),
-                                        pack2<T>(v[k].z * scale * g.z, v[k].w * scale * g.w));
+            dst[i] = make_uint2(pack2<T>(v[k].x * scale * g[k].x, v[k].y * scale * g[k].y),
+                                pack2<T>(v[k].z * scale * g[k].z, v[k].w * scale * g[k].w));
         }
     }
 }
