@@ -25,8 +25,8 @@ type deviceHead struct {
 // may be more.
 const maxDraws = 1024
 
-func newDeviceHead(ctx *llama.Context, k *cudalib.Kernels, vocab int) (*deviceHead, error) {
-	s, err := k.NewSampler(maxDraws, vocab)
+func newDeviceHead(ctx *llama.Context, k *cudalib.Kernels) (*deviceHead, error) {
+	s, err := k.NewSampler(maxDraws)
 	if err != nil {
 		return nil, err
 	}

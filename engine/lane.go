@@ -51,7 +51,7 @@ func (e *Engine) newHead(c *llama.Context) (head, error) {
 	if e.kernels == nil {
 		return newCPUHead(c, e.info.Vocab), nil
 	}
-	return newDeviceHead(c, e.kernels, e.info.Vocab)
+	return newDeviceHead(c, e.kernels)
 }
 
 func (e *Engine) applyAtRunTime(c *llama.Context, adapter string) error {

@@ -53,7 +53,7 @@ size_t up(size_t n) { return (n + 255) / 256 * 256; }
 
 // layout is how many bytes each buffer takes.
 struct layout {
-    size_t residual, normed, qkv, query, gate_up, gated, logits, sampling, cache, rows, tables, draws, choices;
+    size_t residual, normed, qkv, query, gate_up, gated, logits, cache, rows, tables, draws, choices;
     size_t prompt_rows, prompt_tables, prompt_draws, prompt_choices, tiles, index, taps;
 
     layout(const nv_shape & s, const nv_sizes & z) {
@@ -66,7 +66,6 @@ struct layout {
         gate_up           = up(4 * b * s.ffn);
         gated             = up(2 * b * s.ffn);
         logits            = up(4 * head * s.vocab);
-        sampling          = up(std::max(pp_sample_workspace(z.rows, s.vocab), pp_sample_workspace(z.draws, s.vocab)));
         cache             = up(2 * (size_t)z.blocks * s.kv_heads * NV_BLOCK * s.head_dim) * s.layers;
         rows              = up(sizeof(nv_row) * z.rows);
         tables            = up(sizeof(int32_t) * z.rows * z.table);
@@ -84,8 +83,8 @@ struct layout {
     size_t step() const { return rows + tables + draws; }
 
     size_t total() const {
-        return residual + normed + qkv + 2 * query + gate_up + gated + logits + sampling + 2 * cache + step() +
-               2 * choices + prompt_rows + prompt_tables + prompt_draws + prompt_choices + tiles + 2 * index + taps +
+        return residual + normed + qkv + 2 * query + gate_up + gated + logits + 2 * cache + step() + 2 * choices +
+               prompt_rows + prompt_tables + prompt_draws + prompt_choices + tiles + 2 * index + taps +
                nv::workspace_bytes;
     }
 };
@@ -155,7 +154,6 @@ int nv_decoder::open(nv_model * m, const nv_sizes & z) {
     NV_TRY(device(&gate_up, n.gate_up));
     NV_TRY(device(&gated, n.gated));
     NV_TRY(device(&logits, n.logits));
-    NV_TRY(device(&sampling, n.sampling));
     NV_TRY(device(&keys, n.cache));
     NV_TRY(device(&values, n.cache));
     cache_layer = n.cache / m->shape.layers;

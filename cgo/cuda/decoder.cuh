@@ -50,7 +50,6 @@ struct nv_decoder {
     void *  gate_up     = nullptr; // (B, 2 F)
     void *  gated       = nullptr; // (B, F)
     float * logits      = nullptr; // (max(rows, NV_HEAD_ROWS), V)
-    void *  sampling    = nullptr; // workspace
     char *  keys        = nullptr; // (layers, blocks, KV, 16, D)
     char *  values      = nullptr;
     size_t  cache_layer = 0; // bytes of one layer's keys

@@ -16,7 +16,7 @@ typedef struct CUstream_st * cudaStream_t; // as in cuda_runtime.h
 // PP_ABI changes with any change of the functions and structs of this library, those of
 // native.h among them. A program refuses a library that answers pp_abi with another
 // number. cudalib/table.h and native/table.h repeat it.
-#define PP_ABI 6
+#define PP_ABI 7
 
 typedef struct {
     char     name[128];

@@ -72,8 +72,7 @@ template <typename T> int nv_decoder::decode(int slot, bool products_only) {
     NV_TRY(timer.mark(NV_T_HEAD, stream));
     NV_TRY(products.full(logits, normed, model->head, b, s.vocab, s.hidden, false, stream));
     NV_TRY(timer.mark(NV_T_SAMPLE, stream));
-    NV_TRY(nv::check((cudaError_t)pp_sample(logits, s.vocab, s.vocab, step.draws, b, choice[slot], sampling, stream),
-                     "sample"));
+    NV_TRY(nv::check((cudaError_t)pp_sample(logits, s.vocab, s.vocab, step.draws, b, choice[slot], stream), "sample"));
     NV_TRY(timer.mark(-1, stream));
     NV_CU(cudaMemcpyAsync((void *)host[slot].choice, choice[slot], sizeof(pp_choice) * b, cudaMemcpyDeviceToHost,
                           stream));
@@ -184,9 +183,9 @@ template <typename T> int nv_decoder::head(const nv_prompt & p) {
         if (end > d) {
             // The draws' rows count from the first of the pass.
             const float * base = logits - (ptrdiff_t)first * s.vocab;
-            NV_TRY(nv::check((cudaError_t)pp_sample(base, s.vocab, s.vocab, prompt.draws + d, end - d,
-                                                    prompt_choice + d, sampling, stream),
-                             "sample"));
+            NV_TRY(nv::check(
+                (cudaError_t)pp_sample(base, s.vocab, s.vocab, prompt.draws + d, end - d, prompt_choice + d, stream),
+                "sample"));
         }
         d = end;
     }

@@ -183,10 +183,8 @@ template <bool kQuads> __global__ void __launch_bounds__(kThreads, 2) sample_ker
 
 } // namespace
 
-size_t pp_sample_workspace(int, int) { return 0; }
-
 int pp_sample(const float * logits, int64_t row_stride, int n_vocab, const pp_draw * draws, int n_draws,
-              pp_choice * out, void *, cudaStream_t stream) {
+              pp_choice * out, cudaStream_t stream) {
     if (n_vocab < 1 || n_vocab > kMaxVocab || n_draws < 0) {
         return cudaErrorInvalidValue;
     }

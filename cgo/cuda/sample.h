@@ -4,7 +4,6 @@
 #ifndef PERSONAPROBE_SAMPLE_H
 #define PERSONAPROBE_SAMPLE_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -45,17 +44,13 @@ typedef struct {
 // PP_SAMPLE_MAX_VOCAB keeps every sum of masses at or below 2^63.
 #define PP_SAMPLE_MAX_VOCAB (1 << 19)
 
-// pp_sample_workspace is how many bytes of device memory pp_sample needs: none at
-// present, and then workspace may be NULL.
-size_t pp_sample_workspace(int n_draws, int n_vocab);
-
 // pp_sample queues n_draws draws on a stream: draws and out are device arrays, logits
 // are device rows of n_vocab float32, row_stride floats apart. It does not wait,
 // allocates nothing, and may be captured in a CUDA graph; draws are read when the
 // graph runs. It returns a cudaError_t, 0 for success. Errors of single draws are
 // in out.
 int pp_sample(const float * logits, int64_t row_stride, int n_vocab, const pp_draw * draws, int n_draws,
-              pp_choice * out, void * workspace, cudaStream_t stream);
+              pp_choice * out, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

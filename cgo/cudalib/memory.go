@@ -29,9 +29,8 @@ package cudalib
 //     return t->pp_merge((void *) dst, (const void *) base, type, in, out, (const void *) a, at, (const void *) b, bt, rank, scale,
 //                        (cudaStream_t) s);
 // }
-// static size_t k_sample_workspace(pp_table *t, int n, int v) { return t->pp_sample_workspace(n, v); }
-// static int k_sample(pp_table *t, uintptr_t l, int64_t stride, int v, uintptr_t d, int n, uintptr_t o, uintptr_t w, uintptr_t s) {
-//     return t->pp_sample((const float *) l, stride, v, (const pp_draw *) d, n, (pp_choice *) o, (void *) w, (cudaStream_t) s);
+// static int k_sample(pp_table *t, uintptr_t l, int64_t stride, int v, uintptr_t d, int n, uintptr_t o, uintptr_t s) {
+//     return t->pp_sample((const float *) l, stride, v, (const pp_draw *) d, n, (pp_choice *) o, (cudaStream_t) s);
 // }
 import "C"
 
@@ -117,16 +116,11 @@ func (k *Kernels) Elapsed(from, to Event) (ms float64, err error) {
 	return float64(out), err
 }
 
-// SampleWorkspace is how many bytes of device memory Sample needs; 0 is none.
-func (k *Kernels) SampleWorkspace(draws, vocab int) int {
-	return int(C.k_sample_workspace(k.t, C.int(draws), C.int(vocab)))
-}
-
 // Sample queues n draws, [Draw] values in device memory, on a stream. out is device
 // memory for n [Choice] values. It does not wait.
-func (k *Kernels) Sample(l Logits, draws Memory, n int, out, workspace Memory, s Stream) error {
+func (k *Kernels) Sample(l Logits, draws Memory, n int, out Memory, s Stream) error {
 	return k.check("sample", C.k_sample(k.t, C.uintptr_t(l.At), C.int64_t(l.Stride), C.int(l.Vocab), C.uintptr_t(draws), C.int(n),
-		C.uintptr_t(out), C.uintptr_t(workspace), C.uintptr_t(s)))
+		C.uintptr_t(out), C.uintptr_t(s)))
 }
 
 // CopyWithin queues a copy of n bytes inside device memory.

@@ -34,7 +34,7 @@ func (*Kernels) Device() (Device, error) { return Device{}, ErrNoCgo }
 type Sampler struct{}
 
 // NewSampler fails.
-func (*Kernels) NewSampler(int, int) (*Sampler, error) { return nil, ErrNoCgo }
+func (*Kernels) NewSampler(int) (*Sampler, error) { return nil, ErrNoCgo }
 
 // Sample fails.
 func (*Sampler) Sample(Logits, []Draw, []Choice) error { return ErrNoCgo }

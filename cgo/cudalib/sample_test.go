@@ -95,7 +95,7 @@ func sample(t testing.TB, k *cudalib.Kernels, logits []float32, stride, vocab in
 	l := cudalib.Logits{At: put(t, k, logits, 4*len(logits)+4), Stride: stride, Vocab: vocab}
 	in := put(t, k, draws, len(draws)*cudalib.DrawBytes)
 	out := put[byte](t, k, nil, len(draws)*cudalib.ChoiceBytes)
-	if err := k.Sample(l, in, len(draws), out, 0, 0); err != nil {
+	if err := k.Sample(l, in, len(draws), out, 0); err != nil {
 		t.Fatal(err)
 	}
 	choices := make([]cudalib.Choice, len(draws))
@@ -234,11 +234,11 @@ func TestSampleBadRows(t *testing.T) {
 func TestSampleRefusesBadSizes(t *testing.T) {
 	each(t, func(t *testing.T, k *cudalib.Kernels, _ bool) {
 		for _, vocab := range []int{0, 1<<19 + 1} {
-			if err := k.Sample(cudalib.Logits{Vocab: vocab}, 0, 1, 0, 0, 0); !errors.Is(err, cudalib.ErrDevice) {
+			if err := k.Sample(cudalib.Logits{Vocab: vocab}, 0, 1, 0, 0); !errors.Is(err, cudalib.ErrDevice) {
 				t.Errorf("vocabulary %d: error %v, want ErrDevice", vocab, err)
 			}
 		}
-		if err := k.Sample(cudalib.Logits{Vocab: 5}, 0, 0, 0, 0, 0); err != nil {
+		if err := k.Sample(cudalib.Logits{Vocab: 5}, 0, 0, 0, 0); err != nil {
 			t.Errorf("no draws: %v", err)
 		}
 	})
@@ -283,7 +283,7 @@ func benchmarkRows(b *testing.B, k *cudalib.Kernels, n, vocab, shape int) {
 		b.Fatal(err)
 	}
 	launch := func() {
-		if err := k.Sample(l, in, n, out, 0, 0); err != nil {
+		if err := k.Sample(l, in, n, out, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -10,16 +10,16 @@ import (
 // Sampler holds the device memory for draws and choices, so that sampling allocates
 // nothing. It is for one goroutine.
 type Sampler struct {
-	k                   *Kernels
-	n, vocab            int
-	draws, out, scratch Memory
-	stream              Stream
-	from, to            Event // around the kernel
+	k          *Kernels
+	n          int
+	draws, out Memory
+	stream     Stream
+	from, to   Event // around the kernel
 }
 
-// NewSampler returns a sampler for up to n draws at a time from rows of vocab logits.
-func (k *Kernels) NewSampler(n, vocab int) (_ *Sampler, err error) {
-	s := &Sampler{k: k, n: n, vocab: vocab}
+// NewSampler returns a sampler for up to n draws at a time.
+func (k *Kernels) NewSampler(n int) (_ *Sampler, err error) {
+	s := &Sampler{k: k, n: n}
 	defer func() {
 		if err != nil {
 			_ = s.Close() // the first error is the one to tell
@@ -36,12 +36,7 @@ func (k *Kernels) NewSampler(n, vocab int) (_ *Sampler, err error) {
 	if s.draws, err = k.Alloc(n * DrawBytes); err != nil {
 		return nil, err
 	}
-	if s.out, err = k.Alloc(n * ChoiceBytes); err != nil {
-		return nil, err
-	}
-	if bytes := k.SampleWorkspace(n, vocab); bytes > 0 {
-		s.scratch, err = k.Alloc(bytes)
-	}
+	s.out, err = k.Alloc(n * ChoiceBytes)
 	return s, err
 }
 
@@ -55,7 +50,7 @@ func (s *Sampler) Sample(l Logits, draws []Draw, choices []Choice) error {
 		return err
 	}
 	_ = s.k.Record(s.from, s.stream) // Took tells of errors
-	if err := s.k.Sample(l, s.draws, len(draws), s.out, s.scratch, s.stream); err != nil {
+	if err := s.k.Sample(l, s.draws, len(draws), s.out, s.stream); err != nil {
 		return err
 	}
 	_ = s.k.Record(s.to, s.stream)
@@ -71,7 +66,7 @@ func (s *Sampler) Took() (time.Duration, error) {
 // Close frees the memory.
 func (s *Sampler) Close() error {
 	var errs []error
-	for _, m := range []*Memory{&s.draws, &s.out, &s.scratch} {
+	for _, m := range []*Memory{&s.draws, &s.out} {
 		if *m != 0 {
 			errs = append(errs, s.k.Free(*m))
 			*m = 0

@@ -10,7 +10,7 @@
 // PP_WANTED_ABI is the interface that this program was written for. It stands here as
 // well as in device.h because Go's build cache knows of the files of this folder alone:
 // a new number here makes it compile the package anew.
-#define PP_WANTED_ABI 6
+#define PP_WANTED_ABI 7
 _Static_assert(PP_WANTED_ABI == PP_ABI, "cgo/cuda/device.h has another PP_ABI");
 
 // clang-format off
@@ -19,7 +19,7 @@ _Static_assert(PP_WANTED_ABI == PP_ABI, "cgo/cuda/device.h has another PP_ABI");
     X(pp_alloc) X(pp_free) \
     X(pp_copy_in) X(pp_copy_out) X(pp_copy_within) X(pp_stream_new) \
     X(pp_stream_free) X(pp_stream_wait) X(pp_stream_follow) X(pp_event_new) \
-    X(pp_event_free) X(pp_event_record) X(pp_event_elapsed) X(pp_sample_workspace) \
+    X(pp_event_free) X(pp_event_record) X(pp_event_elapsed) \
     X(pp_sample) X(pp_merge)
 // clang-format on
 

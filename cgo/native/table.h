@@ -9,7 +9,7 @@
 // NV_WANTED_ABI is the interface that this package was compiled for. As in
 // cudalib/table.h it stands here as well as in device.h, because Go's build cache knows
 // of the files of this folder alone.
-#define NV_WANTED_ABI 6
+#define NV_WANTED_ABI 7
 _Static_assert(NV_WANTED_ABI == PP_ABI, "cgo/cuda/device.h has another PP_ABI");
 
 // clang-format off
