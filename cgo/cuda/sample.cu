@@ -118,9 +118,7 @@ __device__ void refuse(int error, int bad, pp_choice * out) {
 // --- a row ---
 
 __device__ void prepare(state & st) {
-    for (int b = (int)threadIdx.x; b < kSketch; b += kThreads) {
-        st.sketch[b] = 0;
-    }
+    clear_sketch(st);
     clear(st.parts[0]);
     if (threadIdx.x < kPerOctave) {
         fill_power(st.exp2, threadIdx.x);

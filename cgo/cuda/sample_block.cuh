@@ -102,15 +102,17 @@ template <typename T> __device__ inline T warp_scan(T v) {
     return v;
 }
 
-// quad returns four logits from token i on, -Inf past the end. kQuads: rows start at 16
-// bytes and are quads throughout.
-template <bool kQuads> __device__ inline float4 quad(const row & r, int i) {
-    if (kQuads) {
-        return i < r.n ? *reinterpret_cast<const float4 *>(r.x + i)
-                       : make_float4(-INFINITY, -INFINITY, -INFINITY, -INFINITY);
+// quad returns the four logits at a place, -Inf where fewer are left. kQuads: rows start
+// at 16 bytes and are quads throughout.
+template <bool kQuads> __device__ inline float4 quad(const float * at, int left) {
+    const auto get = [&](int k) { return k < left ? at[k] : -INFINITY; };
+    float4     v   = { -INFINITY, -INFINITY, -INFINITY, -INFINITY };
+    if (!kQuads) {
+        v = make_float4(get(0), get(1), get(2), get(3));
+    } else if (left > 0) {
+        v = *reinterpret_cast<const float4 *>(at);
     }
-    const auto at = [&](int k) { return k < r.n ? r.x[k] : -INFINITY; };
-    return make_float4(at(i), at(i + 1), at(i + 2), at(i + 3));
+    return v;
 }
 
 // stream reads the lane's quads of the warp's piece, the next few of them under way.
@@ -129,13 +131,7 @@ template <bool kQuads, int kAhead> struct stream {
     }
 
     __device__ float4 read() {
-        const auto get = [&](int k) { return k < left ? at[k] : -INFINITY; };
-        float4     v   = { -INFINITY, -INFINITY, -INFINITY, -INFINITY };
-        if (!kQuads) {
-            v = make_float4(get(0), get(1), get(2), get(3));
-        } else if (left > 0) {
-            v = *reinterpret_cast<const float4 *>(at);
-        }
+        const float4 v = quad<kQuads>(at, left);
         at += 128;
         left -= 128;
         return v;

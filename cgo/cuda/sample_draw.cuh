@@ -92,7 +92,7 @@ __device__ void draw(state & st, const row & r, const cut & c, const pp_draw & d
     const int  end   = min(r.n, from + 128 * r.span);
     const auto read  = [&](int step) {
         const int i = from + 128 * step + 4 * lane_id();
-        return quad<kQuads>(r, step < r.span && i < end ? i : r.n);
+        return quad<kQuads>(r.x + i, end - i);
     };
     share sum = { 0, 0, 0 };
     for (int j = 0; j < parts; j++) {

@@ -154,7 +154,7 @@ __device__ void sum_parts(bins & parts, const range & g) {
 }
 
 // weigh_row sums up the masses of the lane's tokens and lists those in the bracket.
-template <bool kQuads, int kAhead> __device__ sums weigh_row(state & st, const row & r, stream<kQuads, kAhead> & in) {
+template <bool kQuads> __device__ sums weigh_row(state & st, const row & r, stream<kQuads, 1> & in) {
     const bracket k     = { st.lo, st.hi, r.s.exp2->high[lane_id()], r.s.exp2->low[lane_id()] };
     sums          sum   = { 0, 0, 0 };
     unsigned      size  = 0;
@@ -180,10 +180,9 @@ template <bool kQuads, int kAhead> __device__ sums weigh_row(state & st, const r
     return sum;
 }
 
-// weigh sums up the row: st.warps has what lies above the bracket g by warp, parts the
-// masses in it, st.total what there is.
-template <bool kQuads, int kAhead>
-__device__ void weigh(state & st, const row & r, stream<kQuads, kAhead> & in, const range & g) {
+// weigh sums up the row: st.warp_totals has the masses by warp, st.warps what of them lies
+// above the bracket g, parts what lies in it.
+template <bool kQuads> __device__ void weigh(state & st, const row & r, stream<kQuads, 1> & in, const range & g) {
     const sums  sum   = weigh_row(st, r, in);
     const u64   total = warp_sum(sum.total);
     const share above = { warp_sum(sum.above), __reduce_add_sync(kAll, sum.size), 0 };
@@ -210,8 +209,8 @@ __device__ void find_part(state & st, const bins & parts, const range & g, u64 a
 
 // weigh_bracket weighs the row and broadcasts its total, the mass that the nucleus
 // needs and, if it ends in the bracket g, in which part.
-template <bool kQuads, int kAhead>
-__device__ void weigh_bracket(state & st, const row & r, stream<kQuads, kAhead> & in, float top_p, const range & g) {
+template <bool kQuads>
+__device__ void weigh_bracket(state & st, const row & r, stream<kQuads, 1> & in, float top_p, const range & g) {
     weigh(st, r, in, g);
     const bool valid = lane_id() < kWarps;
     const u64  total = warp_sum(valid ? st.warp_totals[lane_id()] : 0);
@@ -250,8 +249,7 @@ template <bool kQuads> __device__ cut narrow(state & st, const row & r, range g)
 
 // end_of_nucleus finds the cut of the nucleus, and leaves the row's total in st. The
 // bracket is in st, and in reads the row.
-template <bool kQuads, int kAhead>
-__device__ cut end_of_nucleus(state & st, const row & r, stream<kQuads, kAhead> & in, float top_p) {
+template <bool kQuads> __device__ cut end_of_nucleus(state & st, const row & r, stream<kQuads, 1> & in, float top_p) {
     const bool whole = is_whole(top_p);
     range      g     = whole ? range{ order(INFINITY), order(-INFINITY), 0, 0 } : divide(order(st.lo), order(st.hi));
     weigh_bracket(st, r, in, top_p, g);
@@ -267,7 +265,7 @@ __device__ cut end_of_nucleus(state & st, const row & r, stream<kQuads, kAhead> 
         clear(st.parts[0]);
         __syncthreads();
         g = divide(order(st.lo), order(st.hi));
-        stream<kQuads, kAhead> again(r);
+        stream<kQuads, 1> again(r);
         weigh_bracket(st, r, again, top_p, g);
     }
     return narrow<kQuads>(st, r, g);

@@ -47,13 +47,17 @@ __device__ inline void sketch_quad(state & st, const view & w, const float4 & v)
     sketch_token(st, w, v.w, 1);
 }
 
+__device__ inline void clear_sketch(state & st) {
+    for (int i = (int)threadIdx.x; i < kSketch; i += kThreads) {
+        st.sketch[i] = 0;
+    }
+}
+
 // sketch_again is for rows whose largest logit lies too far above the reference.
 template <bool kQuads> __device__ view sketch_again(state & st, const row & r) {
     const view w = make_view(r, (float)r.s.top);
     __syncthreads();
-    for (int i = (int)threadIdx.x; i < kSketch; i += kThreads) {
-        st.sketch[i] = 0;
-    }
+    clear_sketch(st);
     __syncthreads();
     stream<kQuads, 2>(r).each(r, [&](const float4 & v, int) { sketch_quad(st, w, v); });
     __syncthreads();
