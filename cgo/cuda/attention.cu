@@ -17,19 +17,13 @@ __global__ void __launch_bounds__(32 * tile_warps, 2)
     constexpr int     N = tile_columns, W = tile_warps;
     extern __shared__ __align__(16) float shared[];
     begin();
-    const nv_tile   tile   = tiles[blockIdx.x];
-    const int       head   = blockIdx.y;
-    const int       group  = heads / kv;
-    const nv_row    row    = rows[tile.row];
-    const int32_t * own    = tables + (int64_t)tile.row * table;
-    int             block  = own[min((int)threadIdx.x / 32, table - 1)];
-    const int64_t   stride = (int64_t)heads * D;
-    out += tile.row * stride + head * group * D;
-    if (row.pos < 0) { // idle
-        return clear_row<T, D>(out, group);
+    const nv_tile tile = tiles[blockIdx.x];
+    const task    t    = make_task<D>(tile.row, rows, tables, table, heads, kv);
+    if (t.row.pos < 0) { // idle
+        return clear_row<T, D>(out + t.at, t.group);
     }
     const int lane    = threadIdx.x % 32;
-    const int columns = tile.n * group;
+    const int columns = tile.n * t.group;
     uint4     query[N][D / 32];
     seen<N>   sees;
 #pragma unroll
@@ -39,19 +33,18 @@ __global__ void __launch_bounds__(32 * tile_warps, 2)
         for (int j = 0; j < D / 32; j++) {
             query[n][j] = make_uint4(0, 0, 0, 0);
             if (c < columns) {
-                query[n][j] = *reinterpret_cast<const uint4 *>(
-                    q + (tile.row + c / group) * stride + (head * group + c % group) * D + 32 * j + 8 * (lane % 4));
+                query[n][j] = *reinterpret_cast<const uint4 *>(q + t.at + c / t.group * t.stride + c % t.group * D +
+                                                               32 * j + 8 * (lane % 4));
             }
         }
         for (int col = 0; col < 2; col++) {
-            sees[n][col] = row.pos + 1 + min((8 * n + 2 * (lane % 4) + col) / group, tile.n - 1);
+            sees[n][col] = t.row.pos + 1 + min((8 * n + 2 * (lane % 4) + col) / t.group, tile.n - 1);
         }
     }
     partial<D, N> p;
     clear(p);
-    attend<T, D, N, W>(p, query, sees, k, v, own, table, block, make_span(row.prefix, row.pos + tile.n), head, kv,
-                       scale);
-    join<T, D, N, W>(out, p, shared, columns, group, stride);
+    attend<T, D, N, W>(p, query, sees, k, v, t, tile.n, scale);
+    join<T, D, N, W>(out + t.at, p, shared, columns, t.group, t.stride);
 }
 
 template <typename T, int D>

@@ -207,15 +207,41 @@ __device__ __forceinline__ void add_values(partial<D, N> & p, const uint32_t (&w
     }
 }
 
-// attend takes the warp's blocks of a sequence, the first of which is given.
+// task is what a block of threads computes: one key head's part of some rows.
+struct task {
+    nv_row          row;             // the first
+    const int32_t * blocks;          // of the sequence's cache, table of them
+    int             table, block;    // block: the warp's first
+    int             head, kv, group; // the key head, of how many, and its query heads
+    int64_t         stride, at;      // of a row's heads; where the first row's part of them is
+};
+
+template <int D>
+__device__ __forceinline__ task make_task(int r, const nv_row * rows, const int32_t * tables, int table, int heads,
+                                          int kv) {
+    task t;
+    t.head   = blockIdx.y;
+    t.kv     = kv;
+    t.group  = heads / kv;
+    t.row    = rows[r];
+    t.blocks = tables + (int64_t)r * table;
+    t.table  = table;
+    t.block  = t.blocks[min((int)threadIdx.x / 32, table - 1)];
+    t.stride = (int64_t)heads * D;
+    t.at     = r * t.stride + t.head * t.group * D;
+    return t;
+}
+
+// attend takes the warp's cache blocks of so many rows.
 template <typename T, int D, int N, int W>
 __device__ __forceinline__ void attend(partial<D, N> & p, const uint4 (&q)[N][D / 32], const seen<N> & sees,
-                                       const T * k, const T * v, const int32_t * blocks, int table, int block,
-                                       const span & s, int head, int kv, float scale) {
+                                       const T * k, const T * v, const task & t, int rows, float scale) {
+    const span s     = make_span(t.row.prefix, t.row.pos + rows);
+    int        block = t.block;
     for (int i = threadIdx.x / 32; i < s.blocks; i += W) {
-        const int64_t at = tile_at<D>(block, head, kv);
+        const int64_t at = tile_at<D>(block, t.head, t.kv);
         const tokens  b  = tokens_of(s, i);
-        block            = blocks[min(i + W, table - 1)];
+        block            = t.blocks[min(i + W, t.table - 1)];
         keys<D>   key;
         values<D> value;
         read_keys<T, D>(key, k + at);

@@ -47,21 +47,16 @@ __global__ void __launch_bounds__(32 * W, 16 / N / W)
                        float scale, source<T> from) {
     extern __shared__ __align__(16) float shared[];
     begin();
-    const int       warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const int       head = blockIdx.y, group = heads / kv;
-    const nv_row    row    = rows[blockIdx.x];
-    const int32_t * own    = tables + (int64_t)blockIdx.x * table;
-    int             block  = own[min(warp, table - 1)];
-    const int64_t   stride = (int64_t)heads * D;
-    out += blockIdx.x * stride + head * group * D;
-    if (row.pos < 0) { // idle
-        return clear_row<T, D>(out, group);
+    const int  warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const task t = make_task<D>(blockIdx.x, rows, tables, table, heads, kv);
+    if (t.row.pos < 0) { // idle
+        return clear_row<T, D>(out + t.at, t.group);
     }
     const T *     qkv  = from.qkv + (int64_t)blockIdx.x * (heads + 2 * kv) * D;
-    const float * turn = from.rotation + (int64_t)row.pos * D;
+    const float * turn = from.rotation + (int64_t)t.row.pos * D;
     if (warp < 2) { // this block is the only one that reads the row's key and value in this step
-        const place p = place_of<D>(row, own, head, kv);
-        const int   h = (heads + warp * kv + head) * D;
+        const place p = place_of<D>(t.row, t.blocks, t.head, kv);
+        const int   h = (heads + warp * kv + t.head) * D;
         if (warp == 0) {
             store_key<T, D>(k, p, qkv + h, from.bias + h, turn);
         } else {
@@ -77,17 +72,17 @@ __global__ void __launch_bounds__(32 * W, 16 / N / W)
         for (int j = 0; j < D / 32; j++) {
             query[n][j] = make_uint4(0, 0, 0, 0);
         }
-        if (c < group) {
-            const int h = (head * group + c) * D;
+        if (c < t.group) {
+            const int h = (t.head * t.group + c) * D;
             rotated<T, D>(query[n], qkv + h, from.bias + h, turn, lane % 4);
         }
-        sees[n][0] = sees[n][1] = row.pos + 1;
+        sees[n][0] = sees[n][1] = t.row.pos + 1;
     }
     partial<D, N> p;
     clear(p);
     __syncthreads(); // key and value are in the cache
-    attend<T, D, N, W>(p, query, sees, k, v, own, table, block, make_span(row.prefix, row.pos + 1), head, kv, scale);
-    join<T, D, N, W>(out, p, shared, group, group, stride);
+    attend<T, D, N, W>(p, query, sees, k, v, t, 1, scale);
+    join<T, D, N, W>(out + t.at, p, shared, t.group, t.group, t.stride);
 }
 
 template <typename T, int D, int N, int W>
