@@ -93,8 +93,11 @@ static bool configure(cublasLtMatmulAlgo_t & algo, cublasLtHandle_t handle, cuda
 
 // tune takes a tuned algorithm if there is one for the shape and the library has it.
 void products::tune(plan & p, const shape & key) {
+    if (processors_ != tuned_processors) {
+        return;
+    }
     for (const tuned & t : all_tuned) {
-        if (processors_ != tuned_processors || shape{ t.b, t.n, t.k, t.full } != key) {
+        if (shape{ t.b, t.n, t.k, t.full } != key) {
             continue;
         }
         cublasLtMatmulAlgo_t            algo;

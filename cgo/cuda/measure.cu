@@ -3,6 +3,7 @@
 #include <cuda_bf16.h>
 
 #include "gemm.cuh"
+#include "noise.cuh"
 
 namespace {
 
@@ -10,17 +11,10 @@ constexpr size_t kCopy   = 1ull << 30;
 constexpr int    kSide   = 8192;
 constexpr int    kRepeat = 20;
 
-// randomize fills with numbers from -1 to 1: with zeros the chip draws less power and
-// multiplies faster than it ever will in use.
+// randomize fills with numbers from -1 to 1.
 __global__ void randomize(__nv_bfloat16 * p, size_t n, unsigned seed) {
     for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
-        unsigned x = (unsigned)i * 2654435761u + seed;
-        x ^= x >> 16;
-        x *= 0x7feb352du;
-        x ^= x >> 15;
-        x *= 0x846ca68bu;
-        x ^= x >> 16;
-        p[i] = __float2bfloat16_rn((float)x * (2.0f / 4294967296.0f) - 1.0f);
+        p[i] = __float2bfloat16_rn(noise((unsigned)i * 2654435761u + seed));
     }
 }
 

@@ -11,8 +11,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "../gemm.cuh"
 #include "../cache.cuh"
+#include "../gemm.cuh"
 #include "../kernels.cuh"
 #include "../merge.h"
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../gemm.cuh"
+#include "../noise.cuh"
 
 namespace {
 
@@ -33,18 +34,12 @@ template <typename T> T * room(size_t n) {
     return (T *)p;
 }
 
-// randomize fills with a sum of four uniform numbers, about normal: zeros would cost less power.
+// randomize fills with sums of four uniform numbers, about normal.
 __global__ void randomize(__nv_bfloat16 * p, size_t n, unsigned seed) {
     for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
         float sum = 0;
         for (unsigned k = 0; k < 4; k++) {
-            unsigned x = ((unsigned)i + seed) * 2654435761u + k * 0x9e3779b9u;
-            x ^= x >> 16;
-            x *= 0x7feb352du;
-            x ^= x >> 15;
-            x *= 0x846ca68bu;
-            x ^= x >> 16;
-            sum += (float)x * (2.0f / 4294967296.0f) - 1;
+            sum += noise(((unsigned)i + seed) * 2654435761u + k * 0x9e3779b9u);
         }
         p[i] = __float2bfloat16_rn(sum);
     }
