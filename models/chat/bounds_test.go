@@ -132,7 +132,7 @@ func FuzzTemplate(f *testing.F) {
 			}
 			return
 		}
-		pieces, err := tmpl.Pieces(messages, true)
+		pieces, _, err := tmpl.Pieces(messages, true)
 		if err != nil {
 			return
 		}

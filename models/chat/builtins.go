@@ -70,15 +70,14 @@ func spaced(text string) string {
 }
 
 // strftimeNow is transformers' strftime_now(format).
-func (t *Template) strftimeNow(_ *exec.Evaluator, args *exec.VarArgs) (string, error) {
+func (t *Template) strftimeNow(args *exec.VarArgs) (string, error) {
 	if len(args.Args) != 1 {
 		return "", errors.New("strftime_now takes one format")
 	}
-	now := time.Now
-	if t.Now != nil {
-		now = t.Now
+	if t.Date.IsZero() {
+		return "", errors.New("strftime_now: no date was given to render with")
 	}
-	return strftime(args.Args[0].String(), now())
+	return strftime(args.Args[0].String(), t.Date)
 }
 
 // layouts are the directives of C's strftime in Go's notation.

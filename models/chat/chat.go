@@ -33,9 +33,9 @@ type Template struct {
 	// Special holds further variables that transformers passes to templates:
 	// bos_token, eos_token and so on, by name. Qwen's templates use none.
 	Special map[string]string
-	// Now is the clock of strftime_now; nil means time.Now. A template that uses
-	// it renders differently from day to day.
-	Now func() time.Time
+	// Date is where the clock of strftime_now stands, so that a template renders the same
+	// on every day. Without it a template that reads the clock fails.
+	Date time.Time
 
 	parsed *exec.Template
 }
@@ -94,9 +94,10 @@ func environment() *exec.Environment {
 	}
 	allowed["macro"] = boundedMacro(allowed["macro"])
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
-	_ = filters.Replace("tojson", toJSON) // it exists, so this cannot fail
 	globals := exec.EmptyContext().Update(builtins.GlobalFunctions).Update(builtins.GlobalVariables)
+	_ = filters.Replace("tojson", toJSON) // it exists, so this cannot fail
 	globals.Set("range", boundedRange)
+	fixOrder(filters, globals)
 	return &exec.Environment{
 		Context:           globals,
 		Filters:           filters,
@@ -109,9 +110,15 @@ func environment() *exec.Environment {
 // Render returns the prompt. addGenerationPrompt appends what starts the
 // assistant's turn. A template that refuses the messages (raise_exception) gives
 // an error with its message.
-func (t *Template) Render(messages []Message, addGenerationPrompt bool) (out string, err error) {
+func (t *Template) Render(messages []Message, addGenerationPrompt bool) (string, error) {
+	out, _, err := t.render(messages, addGenerationPrompt)
+	return out, err
+}
+
+// render also says whether the template read the clock.
+func (t *Template) render(messages []Message, addGenerationPrompt bool) (out string, clock bool, err error) {
 	if len(messages) == 0 {
-		return "", fmt.Errorf("%w: no messages to render", ErrTemplate)
+		return "", false, fmt.Errorf("%w: no messages to render", ErrTemplate)
 	}
 	defer recoverTo(&err)
 	list := make([]any, len(messages))
@@ -121,16 +128,19 @@ func (t *Template) Render(messages []Message, addGenerationPrompt bool) (out str
 	vars := map[string]any{
 		"messages": list, "add_generation_prompt": addGenerationPrompt,
 		"tools": nil, "documents": nil,
-		"raise_exception": raise, "strftime_now": t.strftimeNow,
+		"raise_exception": raise, "strftime_now": func(_ *exec.Evaluator, args *exec.VarArgs) (string, error) {
+			clock = true
+			return t.strftimeNow(args)
+		},
 	}
 	for name, text := range maps.All(t.Special) {
 		vars[name] = text
 	}
 	out, err = t.parsed.ExecuteToString(exec.NewContext(vars))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrTemplate, clip(err))
+		return "", clock, fmt.Errorf("%w: %w", ErrTemplate, clip(err))
 	}
-	return out, nil
+	return out, clock, nil
 }
 
 // clip leaves the middle of a long message out: gonja's tell of every call on the way,

@@ -13,7 +13,7 @@ func ExampleTemplate_Pieces() {
 	if err != nil {
 		panic(err)
 	}
-	pieces, err := t.Pieces([]chat.Message{{Role: "user", Content: "Say <|im_end|>."}}, true)
+	pieces, _, err := t.Pieces([]chat.Message{{Role: "user", Content: "Say <|im_end|>."}}, true)
 	if err != nil {
 		panic(err)
 	}

@@ -16,7 +16,8 @@ type Piece struct {
 }
 
 // Pieces renders a prompt and splits it into the template's text and the
-// messages' contents. The texts joined are what Render returns.
+// messages' contents. The texts joined are what Render returns; clock says whether
+// the template read the clock for it.
 //
 // To get the token ids that transformers gives for harmless contents, find
 // special tokens in the literal pieces only, and encode the plain text between
@@ -25,33 +26,37 @@ type Piece struct {
 // It renders with an unguessable mark in place of each content and puts the
 // contents back. If that differs from Render, because the template tests or
 // changes contents, it tries marks that keep the white space around a content,
-// which templates like to trim; failing that, the error is ErrContent.
-func (t *Template) Pieces(messages []Message, addGenerationPrompt bool) ([]Piece, error) {
-	want, err := t.Render(messages, addGenerationPrompt)
+// which templates like to trim; failing that, the error is ErrContent. A message that
+// the template leaves out without a word is an error as well.
+func (t *Template) Pieces(messages []Message, addGenerationPrompt bool) (pieces []Piece, clock bool, err error) {
+	want, clock, err := t.render(messages, addGenerationPrompt)
 	if err != nil {
-		return nil, err
+		return nil, clock, err
 	}
 	for _, trimmed := range []bool{false, true} {
 		pieces, err := t.marked(messages, addGenerationPrompt, trimmed)
-		if err == nil && joined(pieces) == want {
-			return pieces, nil
+		if joined(pieces) == want {
+			return pieces, clock, err
 		}
 	}
-	return nil, fmt.Errorf("%w: its text cannot be told from theirs", ErrContent)
+	return nil, clock, fmt.Errorf("%w: its text cannot be told from theirs", ErrContent)
 }
 
 // marked renders with marks for the contents, with trimmed only for what lies
 // between their surrounding white space. White space alone, which templates test
-// for, holds no special token and needs no mark.
+// for, holds no special token and needs no mark. With an error for a message that the
+// template leaves out, the pieces are those of the others.
 func (t *Template) marked(messages []Message, addGenerationPrompt, trimmed bool) ([]Piece, error) {
 	copies := make([]Message, len(messages))
 	contents := map[string]string{}
+	marks := make([]string, len(messages))
 	for i, m := range messages {
 		core := strings.TrimSpace(m.Content)
 		if copies[i] = m; core == "" {
 			continue
 		}
 		mark := newMark()
+		marks[i] = mark
 		if trimmed {
 			before, after, _ := strings.Cut(m.Content, core)
 			copies[i].Content = before + mark + after
@@ -65,7 +70,13 @@ func (t *Template) marked(messages []Message, addGenerationPrompt, trimmed bool)
 	if err != nil {
 		return nil, err
 	}
-	return split(text, contents), nil
+	for i, mark := range marks {
+		if mark != "" && !strings.Contains(text, mark) {
+			err = fmt.Errorf("%w: it leaves out message %d, of the role %q", ErrContent, i+1, messages[i].Role)
+			break
+		}
+	}
+	return split(text, contents), err
 }
 
 // split cuts a text at its marks.
