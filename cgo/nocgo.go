@@ -35,6 +35,9 @@ func Devices() []Device { return nil }
 // SystemInfo says that llama.cpp is missing.
 func SystemInfo() string { return ErrNoCgo.Error() }
 
+// LibC is not known.
+func LibC() string { return "" }
+
 // OpenModel fails.
 func OpenModel(string, ModelOptions) (*Model, error) { return nil, ErrNoCgo }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 
 	llama "personaprobe/cgo"
@@ -173,14 +172,16 @@ func (e *Engine) GPUs() int {
 	return countGPUs()
 }
 
-func countGPUs() int {
-	n := 0
+func countGPUs() int { return len(gpuNames()) }
+
+func gpuNames() []string {
+	var names []string
 	for _, d := range llama.Devices() {
 		if d.Type == gpuType {
-			n++
+			names = append(names, d.Description)
 		}
 	}
-	return n
+	return names
 }
 
 const gpuType = "gpu"
@@ -189,24 +190,3 @@ func hasGPU() bool { return countGPUs() > 0 }
 
 // cpuLevel is what the native code is compiled for; see the Makefile.
 const cpuLevel = "x86-64-v3"
-
-// Settings are the choices of the engine that bear on the bytes, for a manifest. The error
-// is of the device, which is asked what computes the products.
-func (e *Engine) Settings() (map[string]string, error) {
-	if e.native != nil {
-		return e.native.settings(e.opts.Slots)
-	}
-	cache := "f16, flash attention"
-	if e.exact() {
-		cache = "f32"
-	}
-	s := map[string]string{"llama.cpp": llama.Revision, "kv_cache": cache}
-	if e.fixedRows() {
-		s["rows"] = strconv.Itoa(e.opts.Slots / e.opts.Contexts)
-		s["adapters"] = "applied at run time"
-		if e.weights != nil {
-			s["adapters"] = "merged"
-		}
-	}
-	return s, nil
-}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/cudalib"
@@ -54,6 +55,10 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
+	if opts.Date.IsZero() {
+		opts.Date = time.Now()
+	}
+	opts.Date = opts.Date.UTC().Truncate(time.Second)
 	files, err := resolve(ctx, &opts)
 	if err != nil {
 		return nil, err
@@ -67,7 +72,7 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 	if err := e.openModel(ctx, &opts); err != nil {
 		return nil, err
 	}
-	if e.tokenizer, err = newTokenizer(e.model); err != nil {
+	if e.tokenizer, err = newTokenizer(e.model, opts.Date); err != nil {
 		return nil, fmt.Errorf("%s: %w", files.Model, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files.Adapters)) {

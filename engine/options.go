@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/cudalib"
@@ -45,6 +46,9 @@ type Options struct {
 	// Kernels sample and merge where llama.cpp has the model. Default: those of the
 	// plugin directory (cudalib.FindDir) if the model is on a GPU, else none.
 	Kernels *cudalib.Kernels
+	// Date is where the clock of chat templates stands, in UTC: one engine renders all its
+	// prompts with it. Default: the time of Open, to the second.
+	Date time.Time
 	// CacheDir is where conversions go. Default: the user's cache directory.
 	CacheDir string
 	// Progress, if not nil, is told how far a conversion at Open has come.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -22,13 +24,15 @@ type Tokenizer struct {
 	specials []llama.Special // longest text first
 	nfc      bool
 	kept     segments
+	clock    atomic.Bool // the template has read the clock
 }
 
 // nfcPreTokenizers are those whose Hugging Face tokenizers normalise text to NFC
 // first. llama.cpp does not, so it is done here.
 var nfcPreTokenizers = map[string]bool{"qwen2": true}
 
-func newTokenizer(m *llama.Model) (*Tokenizer, error) {
+// newTokenizer is the tokenizer of a model whose chat template's clock stands at date.
+func newTokenizer(m *llama.Model, date time.Time) (*Tokenizer, error) {
 	t := &Tokenizer{vocab: m.Vocab(), specials: m.Vocab().Specials()}
 	slices.SortStableFunc(t.specials, func(a, b llama.Special) int { return cmp.Compare(len(b.Text), len(a.Text)) })
 	pre, _ := m.Meta("tokenizer.ggml.pre")
@@ -38,6 +42,7 @@ func newTokenizer(m *llama.Model) (*Tokenizer, error) {
 		if t.template, err = chat.Parse(text); err != nil {
 			return nil, fmt.Errorf("tokenizer.chat_template: %w: %w", models.ErrUnsupported, err)
 		}
+		t.template.Date, t.template.Special = date, t.named(m)
 	}
 	return t, nil
 }
@@ -57,10 +62,8 @@ func (t *Tokenizer) EncodeSpecial(text string) ([]int32, error) {
 // roles are those that chat templates know.
 var roles = []string{"system", "user", "assistant", "tool"}
 
-// EncodeChat renders messages with the model's chat template, generation prompt
-// added, and returns the ids. Only the template's own text can give special tokens;
-// what the messages say is always plain text.
-func (t *Tokenizer) EncodeChat(messages []Message) ([]int32, error) {
+// turns are the messages as a template takes them.
+func (t *Tokenizer) turns(messages []Message) ([]chat.Message, error) {
 	if t.template == nil {
 		return nil, fmt.Errorf("%w: the model has no chat template; give the prompt as text", ErrRequest)
 	}
@@ -71,11 +74,7 @@ func (t *Tokenizer) EncodeChat(messages []Message) ([]int32, error) {
 		}
 		turns[i] = chat.Message{Role: m.Role, Content: m.Content}
 	}
-	pieces, err := t.template.Pieces(turns, true)
-	if err != nil {
-		return nil, fmt.Errorf("%w: chat template: %w", ErrRequest, err)
-	}
-	return t.encode(pieces)
+	return turns, nil
 }
 
 // encode tokenizes pieces. Text between two special tokens is encoded in one go,

@@ -11,6 +11,15 @@ package cudalib
 // static const char *k_error_text(pp_table *t, int e) { return t->pp_error_text(e); }
 // static int k_device_count(pp_table *t, int *n) { return t->pp_device_count(n); }
 // static int k_device_info(pp_table *t, pp_device *d) { return t->pp_device_info(d); }
+//
+// static int k_cublas(int what) {
+//     void *lib = dlopen("libcublas.so.13", RTLD_LAZY | RTLD_NOLOAD);
+//     int (*get)(int, int *) = lib ? (int (*)(int, int *)) dlsym(lib, "cublasGetProperty") : 0;
+//     int value = -1;
+//     if (get && get(what, &value) != 0) value = -1;
+//     if (lib) dlclose(lib);
+//     return value;
+// }
 import "C"
 
 import (
@@ -101,6 +110,15 @@ func PreloadHostLibraries() (missing []string) {
 		}
 	}
 	return missing
+}
+
+// CublasVersion is the version of the cuBLAS that is loaded, "" if none is.
+func CublasVersion() string {
+	major, minor, patch := C.k_cublas(0), C.k_cublas(1), C.k_cublas(2)
+	if major < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%d", major, minor, patch)
 }
 
 // HasDriver reports whether this host has NVIDIA's driver.

@@ -18,6 +18,9 @@ func OpenKernels(string) (*Kernels, error) { return nil, ErrNoCgo }
 // PreloadHostLibraries finds nothing.
 func PreloadHostLibraries() []string { return HostLibraries }
 
+// CublasVersion is not known.
+func CublasVersion() string { return "" }
+
 // HasDriver finds nothing.
 func HasDriver() bool { return false }
 

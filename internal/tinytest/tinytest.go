@@ -3,6 +3,8 @@ package tinytest
 
 import (
 	"context"
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -47,3 +49,39 @@ func Float32(t testing.TB) (files tiny.Files, dir string) {
 	}
 	return files, dir
 }
+
+// WithTemplate is the model as a GGUF file of the test's own, with another chat template.
+func WithTemplate(t testing.TB, template string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := tiny.Unpack(dir); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "hf", "tokenizer_config.json")
+	data, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(data, &fields); err != nil {
+		t.Fatal(err)
+	}
+	fields["chat_template"] = template
+	if data, err = json.Marshal(fields); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "templated.gguf")
+	if err := models.Convert(context.Background(), filepath.Join(dir, "hf"), path, models.ConvertOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ClockTemplate is a template that writes a date into every system message, as
+// Llama-3.1's does.
+const ClockTemplate = "<|im_start|>system\nToday is {{ strftime_now('%d %b %Y') }}.\n" +
+	"{% if messages[0].role == 'system' %}{{ messages[0].content }}{% set messages = messages[1:] %}{% endif %}<|im_end|>\n" +
+	"{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
