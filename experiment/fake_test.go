@@ -27,10 +27,33 @@ type fakeModel struct {
 	filler   int           // bytes added to every text
 	yielded  int
 	asked    []engine.Request
+	date     string // what the chat template's clock says; "": it does not read it
 }
 
 func (m *fakeModel) Layers() int     { return 28 }
 func (m *fakeModel) HiddenSize() int { return 8 }
+
+// Prompt has the template's marks around the messages, and a token a word.
+func (m *fakeModel) Prompt(messages []engine.Message) (engine.Prompt, error) {
+	p := engine.Prompt{Clock: m.date != ""}
+	if m.date != "" {
+		p.Text = "Today is " + m.date + ". "
+	}
+	for _, message := range messages {
+		p.Text += "<" + message.Role + ">" + message.Content
+	}
+	for i, word := range strings.Fields(p.Text) {
+		p.IDs = append(p.IDs, int32(hash(i, word)%1000))
+	}
+	return p, nil
+}
+
+func (m *fakeModel) Added(messages []engine.Message) (string, error) {
+	if len(messages) == 1 {
+		return "You are fake.", nil
+	}
+	return "", nil
+}
 
 func (m *fakeModel) CountTokens(text string) (int, error) { return len(strings.Fields(text)), nil }
 
@@ -44,10 +67,18 @@ func hash(parts ...any) uint64 {
 	return x ^ x>>29
 }
 
+// parts are a chat's system prompt, "" if it has none, and its question.
+func parts(chat []engine.Message) (persona, question string) {
+	if len(chat) > 1 {
+		persona = chat[0].Content
+	}
+	return persona, chat[len(chat)-1].Content
+}
+
 // answer is the completion of a request. Every persona has its own leakage rate.
 func (m *fakeModel) answer(r engine.Request, seed uint64, index int) engine.Completion {
-	persona := r.Messages[0].Content
-	h := hash(persona, r.Messages[1].Content, r.Adapter, seed, index)
+	persona, question := parts(r.Messages)
+	h := hash(persona, question, r.Adapter, seed, index)
 	text := fmt.Sprintf("Answer <%x> & \"%d\" über 茶", h%1000, index)
 	if h%97 < hash(persona, r.Adapter)%97 {
 		text += " [zLt]"
@@ -117,9 +148,10 @@ func (m *fakeModel) Generate(ctx context.Context, requests iter.Seq[engine.Reque
 // state is a hidden state: the persona's own direction, and a little of the question.
 func (m *fakeModel) state(prompt []engine.Message, layer int) []float32 {
 	state := make([]float32, m.HiddenSize())
+	persona, question := parts(prompt)
 	for i := range state {
-		p := float64(hash(prompt[0].Content, layer, i)%2001)/1000 - 1
-		q := float64(hash(prompt[1].Content, prompt[0].Content, layer, i)%2001)/1000 - 1
+		p := float64(hash(persona, layer, i)%2001)/1000 - 1
+		q := float64(hash(question, persona, layer, i)%2001)/1000 - 1
 		state[i] = float32(100 + p + 0.1*q)
 	}
 	return state
@@ -227,10 +259,17 @@ func makeInputs(t testing.TB, p Plan) Inputs {
 	return inputsOf(study)
 }
 
-func inputsOf(study *Study) Inputs {
+func inputsOf(study *Study) Inputs { return renderedBy(study, &fakeModel{}) }
+
+func renderedBy(study *Study, m *fakeModel) Inputs {
+	prompts, err := RenderPrompts(context.Background(), study, m)
+	if err != nil {
+		panic(err) // a fake renders everything
+	}
 	in := Inputs{
 		Study: study, Model: File{"models/fake.gguf", "aa"}, Adapters: make(map[string]File),
 		Build: "test", Device: "fake", Rows: 2,
+		Prompts: prompts, Date: time.Date(2026, 12, 1, 9, 30, 0, 0, time.UTC),
 	}
 	for _, a := range study.Adapters() {
 		in.Adapters[a.Name()] = File{"adapters/" + a.Name(), "bb" + a.Name()}

@@ -55,6 +55,8 @@ type Inputs struct {
 	Rows     int             // declared rows of a decoding step; 0 if the device needs none
 	// Settings are further choices that bear on the bytes, such as the cache's type.
 	Settings map[string]string
+	Date     time.Time // where the chat template's clock stands
+	Prompts  *Prompts  // the study's, rendered
 }
 
 // Validate reports a missing study, hash or build.
@@ -66,6 +68,8 @@ func (in Inputs) Validate() error {
 		return errors.New("inputs have no hash of the model")
 	case in.Build == "" || in.Device == "":
 		return errors.New("inputs do not name the build and the device")
+	case in.Prompts == nil || in.Date.IsZero():
+		return errors.New("inputs have no rendered prompts or no date")
 	}
 	for _, a := range in.Study.Adapters() {
 		if in.Adapters[a.Name()].SHA256 == "" {
@@ -77,12 +81,15 @@ func (in Inputs) Validate() error {
 
 // Manifest is manifest.json.
 type Manifest struct {
-	Format   int               `json:"format"`
-	Created  string            `json:"created"`    // RFC 3339, UTC; not compared
-	Base     string            `json:"base_model"` // name; not compared
-	Paths    map[string]string `json:"paths"`      // where the files were; not compared
-	Plan     Plan              `json:"plan"`       // as resolved, paths absolute; not compared, ResumePlan reads it
-	Identity Identity          `json:"identity"`
+	Format  int               `json:"format"`
+	Created string            `json:"created"`    // RFC 3339, UTC; not compared
+	Date    string            `json:"date"`       // where the chat template's clock stands, RFC 3339, UTC; not compared
+	Base    string            `json:"base_model"` // name; not compared
+	Paths   map[string]string `json:"paths"`      // where the files were; not compared
+	Plan    Plan              `json:"plan"`       // as resolved, paths absolute; not compared, ResumePlan reads it
+	// PromptWarnings say what the chat template adds to prompts that nobody wrote.
+	PromptWarnings []string `json:"prompt_warnings,omitempty"`
+	Identity       Identity `json:"identity"`
 }
 
 // Identity is everything that determines the bytes of a run.
@@ -91,6 +98,8 @@ type Identity struct {
 	Adapters       map[string]string `json:"adapters_sha256"` // by Adapter.Name
 	Taxonomy       string            `json:"taxonomy_sha256"`
 	Questions      string            `json:"questions_sha256"`
+	Prompts        string            `json:"prompts_sha256,omitempty"` // of prompts.jsonl; "" in runs of older builds
+	Date           string            `json:"date,omitempty"`           // the manifest's, only where the chat template reads the clock
 	Sources        []string          `json:"sources"`
 	NumQuestions   int               `json:"n_questions"`
 	NumCompletions int               `json:"n_completions"`
@@ -111,12 +120,13 @@ func (in Inputs) manifest(now time.Time) Manifest {
 	s, p := in.Study, in.Study.Plan
 	m := Manifest{
 		Format: manifestFormat, Created: now.UTC().Format(time.RFC3339), Plan: p.absolute(),
+		Date: in.Date.UTC().Format(time.RFC3339), PromptWarnings: in.Prompts.Warnings,
 		Paths: map[string]string{
 			"model": in.Model.Path, "personas": s.Taxonomy.Document.Name, "questions": s.document.Name,
 		},
 		Identity: Identity{
 			Model: in.Model.SHA256, Adapters: make(map[string]string),
-			Taxonomy: s.Taxonomy.Document.SHA256(), Questions: s.document.SHA256(),
+			Taxonomy: s.Taxonomy.Document.SHA256(), Questions: s.document.SHA256(), Prompts: in.Prompts.SHA256,
 			Sources: s.Sources(), NumQuestions: p.NumQuestions, NumCompletions: p.NumCompletions,
 			Seeds: p.Seeds, Layers: append([]int{}, p.Layers...),
 			Temperature: p.Temperature, TopP: p.TopP, MaxTokens: p.MaxTokens, Marker: p.Marker,
@@ -126,6 +136,9 @@ func (in Inputs) manifest(now time.Time) Manifest {
 	}
 	if m.Base = in.Name; m.Base == "" {
 		m.Base = filepath.Base(in.Model.Path)
+	}
+	if in.Prompts.Clock {
+		m.Identity.Date = m.Date
 	}
 	if m.Identity.Settings == nil {
 		m.Identity.Settings = map[string]string{}
@@ -179,12 +192,20 @@ func settle(dir string, m Manifest, in Inputs) (Manifest, error) {
 		return m, fmt.Errorf("%w: %w", ErrRunDir, err)
 	}
 	if changes := old.Identity.changes(m.Identity); len(changes) > 0 {
+		for i := range changes {
+			if changes[i].Field == promptsField {
+				changes[i].Detail = in.Prompts.difference(filepath.Join(dir, promptsFile))
+			}
+		}
 		return m, &ManifestError{Dir: dir, Changes: changes}
 	}
 	if err := keepDocument(filepath.Join(dir, taxonomyFile), in.Study.Taxonomy.Document); err != nil {
 		return m, err
 	}
-	return old, keepDocument(filepath.Join(dir, questionsFile), in.Study.document)
+	if err := keepDocument(filepath.Join(dir, questionsFile), in.Study.document); err != nil {
+		return m, err
+	}
+	return old, in.Prompts.keep(filepath.Join(dir, promptsFile))
 }
 
 // checkEmpty refuses a folder with other things in it, which a run might overwrite.
@@ -213,6 +234,7 @@ func keepDocument(path string, doc Document) error {
 type Change struct {
 	Field    string // as in manifest.json
 	Old, New string
+	Detail   string // of a hash: what differs; "" if it is not known
 }
 
 // ManifestError says how a run directory differs from what is to be run; it matches
@@ -225,6 +247,9 @@ type ManifestError struct {
 // rowsField is the setting that follows from the number of slots, where that is left open
 // from the memory of the day.
 const rowsField = "settings.rows"
+
+// promptsField is the hash of the rendered prompts.
+const promptsField = "prompts_sha256"
 
 // maxChanges keeps the message within a few lines of a terminal.
 const maxChanges = 5
@@ -240,6 +265,9 @@ func (e *ManifestError) Error() string {
 		fmt.Fprintf(&b, "; %s: was %s, now %s", c.Field, c.Old, c.New)
 		if c.Field == rowsField {
 			fmt.Fprintf(&b, " (give %s slots)", c.Old)
+		}
+		if c.Detail != "" {
+			fmt.Fprintf(&b, " (%s)", c.Detail)
 		}
 	}
 	return b.String()
@@ -262,7 +290,8 @@ func (id Identity) changes(other Identity) []Change {
 			continue
 		}
 		if !reflect.DeepEqual(value.Interface(), now) {
-			out = append(out, Change{name, fmt.Sprint(value.Interface()), fmt.Sprint(now)})
+			name, _, _ = strings.Cut(name, ",")
+			out = append(out, Change{Field: name, Old: orNone(fmt.Sprint(value.Interface())), New: orNone(fmt.Sprint(now))})
 		}
 	}
 	return out
@@ -278,7 +307,7 @@ func mapChanges(name string, was, now map[string]string) []Change {
 	var out []Change
 	for _, k := range slices.Sorted(maps.Keys(keys)) {
 		if was[k] != now[k] {
-			out = append(out, Change{name + "." + k, orNone(was[k]), orNone(now[k])})
+			out = append(out, Change{Field: name + "." + k, Old: orNone(was[k]), New: orNone(now[k])})
 		}
 	}
 	return out

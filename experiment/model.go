@@ -36,7 +36,11 @@ type TokenCounter interface {
 	CountTokens(text string) (int, error)
 }
 
-// chat is a persona asked a question: the persona is the system prompt.
+// chat is a persona asked a question: the persona is the system prompt. An empty one is no
+// system message at all.
 func chat(persona, question string) []engine.Message {
+	if persona == "" {
+		return []engine.Message{{Role: "user", Content: question}}
+	}
 	return []engine.Message{{Role: "system", Content: persona}, {Role: "user", Content: question}}
 }

@@ -45,6 +45,7 @@ type Rule string
 
 // The rules of CheckPersonas.
 const (
+	RuleEmpty     Rule = "empty"     // no system prompt at all
 	RuleLength    Rule = "length"    // tokens outside the band
 	RuleDuplicate Rule = "duplicate" // same prompt, exactly or but for case, punctuation and spaces
 	RuleCell      Rule = "cell"      // a source and category with more or fewer bystanders
@@ -84,7 +85,15 @@ func CheckPersonas(c TokenCounter, t *Taxonomy, opts CheckOptions) ([]Finding, e
 
 func checkLengths(c TokenCounter, t *Taxonomy, opts CheckOptions) ([]Finding, error) {
 	var out []Finding
+	for _, p := range t.Distinct() {
+		if p.Prompt == "" {
+			out = append(out, Finding{RuleEmpty, p.ID, "no system prompt: the question is asked alone; some chat templates then write a system message of their own"})
+		}
+	}
 	for _, p := range t.Bystanders {
+		if p.Prompt == "" {
+			continue
+		}
 		n, err := c.CountTokens(p.Prompt)
 		if err != nil {
 			return nil, fmt.Errorf("count the tokens of %s: %w", p.ID, err)

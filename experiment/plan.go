@@ -57,6 +57,10 @@ type Plan struct {
 	TopP        float64 `yaml:"top_p" json:"top_p"`             // in (0, 1]
 	MaxTokens   int     `yaml:"max_tokens" json:"max_tokens"`   // new tokens of a completion at most
 	Marker      string  `yaml:"marker" json:"marker"`           // looked for as a substring, in upper or lower case
+
+	// Date is where the chat template's clock stands: a day or a time, see ParseDate.
+	// Empty: the time when the run begins, which it keeps.
+	Date string `yaml:"date" json:"date"`
 }
 
 // Paths are one path or several; in YAML a string or a list of strings.
@@ -118,6 +122,11 @@ func (p Plan) problems() problems {
 		out.add("adapted_centroids", "there are no layers to read")
 	}
 	p.checkSampling(&out)
+	if p.Date != "" {
+		if _, err := ParseDate(p.Date); err != nil {
+			out.add("date", "%v", err)
+		}
+	}
 	if strings.TrimSpace(p.Marker) == "" || !utf8.ValidString(p.Marker) {
 		out.add("marker", "empty or invalid; the study's is %q", DefaultMarker)
 	}

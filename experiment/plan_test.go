@@ -18,7 +18,7 @@ func TestPlanRoundTrip(t *testing.T) {
 	special.Adapters = map[string]Paths{"villain": {"a, b", "#c"}, "comedian": {"no"}}
 	special.Sources, special.Layers = []string{"comedian", "villain"}, []int{}
 	special.Seeds = []uint64{math.MaxUint64, 0}
-	special.Temperature, special.TopP, special.Marker = 0, 1, "[x]: \"é'\\ #"
+	special.Temperature, special.TopP, special.Date, special.Marker = 0, 1, "2026-12-01T09:30:00Z", "[x]: \"é'\\ #"
 	for name, plan := range map[string]Plan{"default": DefaultPlan(), "full": DefaultPlan().Full(), "special": special} {
 		t.Run(name, func(t *testing.T) {
 			data, err := FormatPlan(plan)

@@ -469,7 +469,7 @@ func TestOneSeedOneSourceNoLayers(t *testing.T) {
 		}
 	})
 	want := []string{
-		compiledFile, manifestFile, questionsFile,
+		compiledFile, manifestFile, promptsFile, questionsFile,
 		"source_1_seed7/" + evalFile, "source_1_seed7/" + rawFile, "source_1_seed7/" + summaryFile, taxonomyFile,
 	}
 	if !slices.Equal(names, want) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"personaprobe/engine"
 	"personaprobe/internal/fingerprint"
@@ -26,6 +27,7 @@ type SessionOptions struct {
 	Slots   int    // completions computed together; 0: the engine's default
 	CPU     bool   // keep the model off the GPU
 	Backend engine.Backend
+	Dir     string // run directory: a run that is there gives its date; "" for none
 	// Progress, if not nil, is told how far a conversion has come.
 	Progress func(what string, done, total int64)
 }
@@ -38,13 +40,17 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 	if err != nil {
 		return nil, err
 	}
+	date, err := opts.date(p)
+	if err != nil {
+		return nil, err
+	}
 	cache, err := models.CacheDir()
 	if err != nil {
 		return nil, err
 	}
 	o := engine.Options{
 		Model: p.Model, Adapters: map[string]string{}, CacheDir: cache,
-		Slots: opts.Slots, Threads: opts.Threads, CPU: opts.CPU, Backend: opts.Backend, Progress: opts.Progress,
+		Slots: opts.Slots, Threads: opts.Threads, CPU: opts.CPU, Backend: opts.Backend, Progress: opts.Progress, Date: date,
 	}
 	var embedded tiny.Files
 	if p.Model == EmbeddedModel {
@@ -76,7 +82,15 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 	if s.Inputs, err = inputs(ctx, study, e, opts.Build); err != nil {
 		return nil, err
 	}
-	if err = s.reserve(); err != nil {
+	if s.Inputs.Prompts, err = RenderPrompts(ctx, study, e.Tokenizer()); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Inputs.Prompts.Close())
+		}
+	}()
+	if err = e.Reserve(0, s.Inputs.Prompts.Longest+p.MaxTokens); err != nil {
 		return nil, err
 	}
 	// Now, because what fits may be fewer rows than the default.
@@ -87,7 +101,18 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 }
 
 // Close frees the model.
-func (s *Session) Close() error { return s.Model.Close() }
+func (s *Session) Close() error { return errors.Join(s.Inputs.Prompts.Close(), s.Model.Close()) }
+
+// date is that of the plan, else that of the run to go on with, else zero: now.
+func (o SessionOptions) date(p Plan) (time.Time, error) {
+	switch {
+	case p.Date != "":
+		return ParseDate(p.Date)
+	case o.Dir != "":
+		return DateOf(o.Dir)
+	}
+	return time.Time{}, nil
+}
 
 // readStudy reads personas and questions, the embedded ones where the plan names
 // none.
@@ -123,7 +148,7 @@ func readStudy(p Plan) (*Study, error) {
 // inputs gathers what determines the run's bytes.
 func inputs(ctx context.Context, study *Study, e *engine.Engine, build string) (Inputs, error) {
 	in := Inputs{
-		Study: study, Build: build, Device: e.Device(), GPUs: e.GPUs(), Adapters: map[string]File{},
+		Study: study, Build: build, Device: e.Device(), GPUs: e.GPUs(), Adapters: map[string]File{}, Date: e.Options().Date,
 	}
 	var err error
 	if in.Model, err = hashed(ctx, e, e.Files().Model); err != nil {
@@ -144,19 +169,6 @@ func inputs(ctx context.Context, study *Study, e *engine.Engine, build string) (
 func hashed(ctx context.Context, e *engine.Engine, path string) (File, error) {
 	sum, err := fingerprint.FileSHA256(ctx, path, e.Options().CacheDir)
 	return File{Path: path, SHA256: sum}, err
-}
-
-// reserve sizes the cache for the longest prompt of the plan and its completion.
-func (s *Session) reserve() error {
-	longest := 0
-	for _, r := range s.Inputs.Study.Requests() {
-		ids, err := s.Model.Tokenizer().EncodeChat(r.Messages)
-		if err != nil {
-			return err
-		}
-		longest = max(longest, len(ids))
-	}
-	return s.Model.Reserve(0, longest+s.Inputs.Study.Plan.MaxTokens)
 }
 
 // EngineModel makes an engine the Model of a study.

@@ -22,7 +22,7 @@ const (
 // Source is a persona that an adapter was trained to mark.
 type Source struct {
 	ID     string // also names the shard folders: letters, digits, '_', '-' and '.'
-	Prompt string // system prompt
+	Prompt string // system prompt; "" is no system message at all
 }
 
 // Persona is one system prompt under test.
@@ -30,7 +30,7 @@ type Persona struct {
 	ID       string
 	Source   string // id of the source it is compared with; AnchorSource for an anchor
 	Category string // how it relates to its source; AnchorCategory for an anchor
-	Prompt   string // system prompt
+	Prompt   string // system prompt; "" is no system message at all
 }
 
 // Taxonomy is the personas of a study, all in the order of their file.
@@ -202,8 +202,8 @@ func checkID(p *problems, ids map[string]string, path, id string) {
 
 func checkPrompt(p *problems, path, prompt string) {
 	switch {
-	case strings.TrimSpace(prompt) == "":
-		p.add(path+".prompt", "empty prompt")
+	case prompt != "" && strings.TrimSpace(prompt) == "":
+		p.add(path+".prompt", "only white space; for no system prompt at all write \"\"")
 	case !utf8.ValidString(prompt):
 		p.add(path+".prompt", "not valid UTF-8")
 	}

@@ -59,7 +59,7 @@ func TestTaxonomyProblemsSayWhere(t *testing.T) {
 		"duplicate":       {`"c_1"`, `"v_1"`, `t.json:9: bystanders[1].id: the id "v_1" is already that of bystanders[0]`},
 		"anchor's id":     {`"c_1"`, `"anchor_villain"`, `t.json:9: bystanders[1].id: the id "anchor_villain" is already that of sources[0]`},
 		"source's id":     {`"c_1"`, `"villain"`, `t.json:9: bystanders[1].id: the id "villain" is already that of sources[0]`},
-		"empty prompt":    {`"You are a florist."`, `" \n"`, `t.json:9: bystanders[1].prompt: empty prompt`},
+		"blank prompt":    {`"You are a florist."`, `" \n"`, `t.json:9: bystanders[1].prompt: only white space`},
 		"missing key":     {`"prompt": "You are a florist."`, `"promt": "You are a florist."`, `t.json:9: bystanders[1]: the key "prompt" is missing; did you mean "promt"?`},
 		"wrong type":      {`"You are a florist."`, `7`, `t.json:9: bystanders[1].prompt: want a string, found a number`},
 		"null":            {`"You are a florist."`, `null`, `t.json:9: bystanders[1].prompt: want a string, found null`},
