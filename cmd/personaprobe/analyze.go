@@ -140,6 +140,9 @@ func (o *AnalyzeOptions) askModel(ctx context.Context, c *cli.Context, dir strin
 		return err
 	}
 	opts.Adapters = nil
+	if opts.Date, err = experiment.DateOf(dir); err != nil {
+		return err
+	}
 	e, err := engine.Open(ctx, opts)
 	if err != nil {
 		return err

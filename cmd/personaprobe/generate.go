@@ -117,6 +117,7 @@ func runGenerate(ctx context.Context, stdin io.Reader, stdout io.Writer, opts en
 		Adapter: o.Adapter, Seeds: []uint64{o.Seed}, N: o.N, MaxTokens: o.MaxTokens,
 		Sampling: sampler.Params{Temperature: float32(o.Temperature), TopP: float32(o.TopP)},
 	}
+	defer warnOfClock(e, o.Date)
 	if o.Input == "" {
 		return generateOne(ctx, e, out, defaults, o)
 	}

@@ -19,6 +19,7 @@ type ModelOptions struct {
 	Threads  int
 	CPU      bool
 	Backend  string
+	Date     string // of the chat template's clock; "": now
 }
 
 func (o *ModelOptions) flags() []cli.Flag {
@@ -31,6 +32,7 @@ func (o *ModelOptions) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "cpu", Usage: "keep the model off the GPU", Destination: &o.CPU},
 		&cli.StringFlag{Name: "backend", Value: "auto", Destination: &o.Backend,
 			Usage: "what computes on a GPU: \"native\" (our decoder for the Qwen2 family), \"llama\" (llama.cpp), or \"auto\": native where it applies and fits"},
+		dateFlag(&o.Date),
 	}
 }
 
@@ -63,6 +65,11 @@ func (o *ModelOptions) engineOptions(c *cli.Context) (engine.Options, error) {
 	adapters, err := o.adapters()
 	if err != nil {
 		return opts, err
+	}
+	if o.Date != "" {
+		if opts.Date, err = experiment.ParseDate(o.Date); err != nil {
+			return opts, usageError(fmt.Errorf("--date: %w", err))
+		}
 	}
 	if o.Model == experiment.EmbeddedModel {
 		cache, err := models.CacheDir()

@@ -16,6 +16,7 @@ func newPlanCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "write", Usage: "write the default plan, with comments, to a new `FILE`"},
 			&cli.BoolFlag{Name: "full", Usage: "the size of the original study"},
+			dateFlag(nil),
 		},
 		Action: func(c *cli.Context) error {
 			plan := experiment.DefaultPlan()
@@ -34,6 +35,10 @@ func newPlanCommand() *cli.Command {
 			if c.Bool("full") {
 				plan = plan.Full()
 			}
+			override(c, "date", &plan.Date, c.String)
+			if err := plan.Validate(); err != nil {
+				return err
+			}
 			if path := c.String("write"); path != "" {
 				return experiment.WritePlan(path, plan)
 			}
@@ -41,8 +46,18 @@ func newPlanCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			_, err = c.App.Writer.Write(text)
-			return err
+			if _, err = c.App.Writer.Write(text); err != nil {
+				return err
+			}
+			p := newProgress(c.App.ErrWriter, false)
+			defer p.close()
+			first, warnings, err := experiment.Preview(c.Context, plan)
+			if err != nil { // the plan may be for another machine
+				p.note("no prompt to show: " + oneLine(err))
+				return nil
+			}
+			p.showPrompt(first, warnings)
+			return nil
 		},
 	}
 }

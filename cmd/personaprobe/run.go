@@ -105,6 +105,7 @@ func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 	override(c, "temperature", &plan.Temperature, c.Float64)
 	override(c, "top-p", &plan.TopP, c.Float64)
 	override(c, "marker", &plan.Marker, c.String)
+	override(c, "date", &plan.Date, c.String)
 	return plan, nil
 }
 
@@ -143,12 +144,13 @@ func runRun(ctx context.Context, stdout, stderr io.Writer, plan experiment.Plan,
 	p := newProgress(stderr, o.Quiet)
 	defer p.close()
 	s, err := experiment.Open(ctx, plan, experiment.SessionOptions{
-		Build: version, Threads: o.Threads, Slots: o.Slots, CPU: o.CPU, Backend: o.backend(), Progress: p.conversion,
+		Build: version, Threads: o.Threads, Slots: o.Slots, CPU: o.CPU, Backend: o.backend(), Dir: o.Out, Progress: p.conversion,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	p.showPrompt(s.Inputs.Prompts.First, s.Inputs.Prompts.Warnings)
 	summary, err := experiment.Run(ctx, o.Out, s.Model, s.Inputs, experiment.Options{Drain: drained(ctx), Progress: p})
 	p.close()
 	if err != nil {
