@@ -127,6 +127,7 @@ func (j *Job) Metadata() (map[string]string, error) {
 	out := map[string]string{
 		"layer_numbers": "0-based decoder layers; a state is the layer's output: hidden_states[L+1] of transformers, l_out-L of llama.cpp",
 	}
+	delete(fields, dateKey) // it changes no byte, unless as clock_date
 	for key, raw := range fields {
 		out[key] = string(raw)
 		var s string

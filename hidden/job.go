@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"personaprobe/engine"
 	"personaprobe/internal/atomicfile"
@@ -43,6 +44,12 @@ type Job struct {
 
 	Prompts       int    `json:"prompts"`
 	PromptsSHA256 string `json:"prompts_sha256"`
+	IDsSHA256     string `json:"ids_sha256,omitempty"` // of the rendered prompts' tokens; "" in jobs of older builds
+
+	// Date is where the chat template's clock stands, RFC 3339 in UTC. It is not compared:
+	// ClockDate is, which is the same date where the template reads the clock, else "".
+	Date      string `json:"date,omitempty"`
+	ClockDate string `json:"clock_date,omitempty"`
 
 	Response *JobResponse `json:"response,omitempty"` // for the positions of a response
 
@@ -61,6 +68,7 @@ type JobResponse struct {
 
 const (
 	jobName       = "job.json"
+	dateKey       = "date" // of a job's fields
 	formatVersion = 1
 )
 
@@ -69,7 +77,11 @@ func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey)
 	j := &Job{
 		FormatVersion: formatVersion, Model: filepath.Base(e.Files().Model), Adapter: o.Adapter,
 		Layers: o.Layers, HiddenSize: e.Info().Hidden, Position: o.Position, DType: o.DType, Formats: o.Formats,
-		Prompts: s.prompts, PromptsSHA256: s.sha256, Device: e.Device(),
+		Prompts: s.prompts, PromptsSHA256: s.sha256, IDsSHA256: s.ids, Device: e.Device(),
+		Date: e.Options().Date.Format(time.RFC3339),
+	}
+	if s.clock {
+		j.ClockDate = j.Date
 	}
 	if o.Position.ofResponse() {
 		r := &o.Response
@@ -92,6 +104,23 @@ func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey)
 func (j *Job) rowBytes() int64 {
 	kind, _ := j.DType.GGML()
 	return kind.Bytes(int64(j.HiddenSize))
+}
+
+// DateOf is the date of the job in dir, where the clock of its chat template stands; zero
+// where there is no job, or one of a build that kept none.
+func DateOf(dir string) (time.Time, error) {
+	j, err := readJob(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && j.Date == "" {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %w", ErrDir, err)
+	}
+	date, err := time.Parse(time.RFC3339, j.Date)
+	if err != nil {
+		return date, fmt.Errorf("%w: %s: date: %w", ErrDir, filepath.Join(dir, jobName), err)
+	}
+	return date, nil
 }
 
 // claim makes dir the job's, or checks that it is: an empty or new directory gets a
@@ -182,7 +211,8 @@ func checkEmpty(dir string) error {
 }
 
 // differences names the fields in which a job differs from the one in the
-// directory. The model's file name is for people: its hash decides.
+// directory. The model's file name and the date are for people: the hash decides, and
+// clock_date.
 func (j *Job) differences(have *Job) ([]string, error) {
 	want, err := j.fields()
 	if err != nil {
@@ -196,7 +226,7 @@ func (j *Job) differences(have *Job) ([]string, error) {
 	maps.Copy(keys, want)
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if key != "model" && string(want[key]) != string(old[key]) {
+		if key != "model" && key != dateKey && string(want[key]) != string(old[key]) {
 			out = append(out, fmt.Sprintf("%s is %s, was %s", key, orNone(want[key]), orNone(old[key])))
 		}
 	}

@@ -42,14 +42,18 @@ type Text struct {
 
 // Grid gives every persona every question, persona by persona, so that neighbours
 // share their beginning: the system message is the persona, the user message the
-// question. The id is "<persona>/<question>", the group the persona's.
+// question. A persona without text has no system message. The id is "<persona>/<question>", the group the persona's.
 func Grid(personas, questions []Text) Prompts {
 	return func(yield func(Prompt, error) bool) {
 		for _, p := range personas {
 			for _, q := range questions {
+				messages := []engine.Message{{Role: "system", Content: p.Text}, {Role: "user", Content: q.Text}}
+				if p.Text == "" {
+					messages = messages[1:]
+				}
 				prompt := Prompt{
 					ID:       p.Name + "/" + q.Name,
-					Messages: []engine.Message{{Role: "system", Content: p.Text}, {Role: "user", Content: q.Text}},
+					Messages: messages,
 					Persona:  p.Name, Question: q.Name, Group: p.Group,
 				}
 				if !yield(prompt, nil) {
@@ -156,12 +160,20 @@ func (p *Prompt) validate() error {
 }
 
 // encode gives the prompt's token ids.
-func (p *Prompt) encode(t *engine.Tokenizer) (ids []int32, err error) {
+func (p *Prompt) encode(t *engine.Tokenizer) ([]int32, error) {
+	ids, _, err := p.render(t)
+	return ids, err
+}
+
+// render is encode, and says whether the chat template read the clock.
+func (p *Prompt) render(t *engine.Tokenizer) (ids []int32, clock bool, err error) {
 	switch {
 	case len(p.Messages) > 0:
-		return t.EncodeChat(p.Messages)
+		rendered, err := t.Prompt(p.Messages)
+		return rendered.IDs, rendered.Clock, err
 	case p.Text != "":
-		return t.Encode(p.Text)
+		ids, err = t.Encode(p.Text)
+		return ids, false, err
 	}
-	return p.Tokens, nil
+	return p.Tokens, false, nil
 }

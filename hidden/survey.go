@@ -20,6 +20,8 @@ type survey struct {
 	longest int    // tokens of the longest prompt
 	idBytes int    // of all ids and labels
 	sha256  string // of all prompts with their labels
+	ids     string // SHA-256 of all prompts' token ids
+	clock   bool   // a chat template read the clock for one of them
 }
 
 // rows is the number of rows that a job of these prompts can have at most.
@@ -38,7 +40,7 @@ func (s *survey) rows(o *ExtractOptions) int {
 // look goes through the prompts and reports the first that cannot be read.
 func look(ctx context.Context, e *engine.Engine, prompts Prompts, o *ExtractOptions) (*survey, error) {
 	s := &survey{}
-	sum := newPromptHash()
+	sum, ids := newPromptHash(), newPromptHash()
 	seen := map[[16]byte]bool{} // of hashed ids: a small part of what a prompt's row takes
 	for p, err := range prompts {
 		if err == nil {
@@ -47,7 +49,7 @@ func look(ctx context.Context, e *engine.Engine, prompts Prompts, o *ExtractOpti
 		if err != nil {
 			return nil, err
 		}
-		if err := s.add(e, &p, o); err != nil {
+		if err := s.add(e, &p, o, ids); err != nil {
 			return nil, fmt.Errorf("%w: prompt %d (%s): %w", ErrInput, s.prompts+1, p.ID, err)
 		}
 		id := [16]byte(sumOf(p.ID))
@@ -65,19 +67,20 @@ func look(ctx context.Context, e *engine.Engine, prompts Prompts, o *ExtractOpti
 	if s.prompts == 0 {
 		return nil, fmt.Errorf("%w: there are no prompts", ErrInput)
 	}
-	s.sha256 = sum.hex()
+	s.sha256, s.ids = sum.hex(), ids.hex()
 	o.Progress(Progress{Phase: PhaseCheck, Done: s.prompts, Total: s.prompts})
 	return s, nil
 }
 
-func (s *survey) add(e *engine.Engine, p *Prompt, o *ExtractOptions) error {
+func (s *survey) add(e *engine.Engine, p *Prompt, o *ExtractOptions, sum *promptHash) error {
 	if err := p.validate(); err != nil {
 		return err
 	}
-	ids, err := p.encode(e.Tokenizer())
+	ids, clock, err := p.render(e.Tokenizer())
 	if err != nil {
 		return err
 	}
+	s.clock = s.clock || clock
 	n, info := len(ids), e.Info()
 	if n == 0 {
 		return fmt.Errorf("it has no tokens")
@@ -99,6 +102,9 @@ func (s *survey) add(e *engine.Engine, p *Prompt, o *ExtractOptions) error {
 	if n > room {
 		return fmt.Errorf("it has %d tokens, the model's context is %d; shorten it", n, room)
 	}
+	if err := sum.add(ids); err != nil {
+		return err
+	}
 	s.prompts++
 	s.tokens += len(ids)
 	s.longest = max(s.longest, len(ids))
@@ -117,7 +123,7 @@ func newPromptHash() *promptHash {
 	return &promptHash{h, json.NewEncoder(h)}
 }
 
-func (h *promptHash) add(p *Prompt) error { return h.e.Encode(p) }
+func (h *promptHash) add(v any) error { return h.e.Encode(v) }
 
 func (h *promptHash) hex() string { return hex.EncodeToString(h.h.Sum(nil)) }
 

@@ -77,5 +77,6 @@ func runHiddenDistance(ctx context.Context, c *cli.Context, opts engine.Options,
 	if err != nil {
 		return err
 	}
+	warnOfClock(e, o.Date)
 	return o.write(c.App.Writer, &d.Comparison, leakage)
 }

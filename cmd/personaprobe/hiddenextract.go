@@ -102,6 +102,11 @@ func runHiddenExtract(ctx context.Context, c *cli.Context, opts engine.Options, 
 	p := newProgress(c.App.ErrWriter, o.Quiet)
 	defer p.close()
 	opts.Progress = p.conversion
+	if opts.Date.IsZero() {
+		if opts.Date, err = hidden.DateOf(o.Out); err != nil {
+			return err
+		}
+	}
 	x.Progress = func(s hidden.Progress) { p.count(string(s.Phase), s.Done, s.Total) }
 	e, err := engine.Open(ctx, opts)
 	if err != nil {

@@ -4,6 +4,7 @@ package enginetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"personaprobe/engine"
 	"personaprobe/internal/tinytest"
@@ -24,12 +25,15 @@ func Open(t testing.TB, opts engine.Options) *engine.Engine {
 	return e
 }
 
+// Date is where the clock of Tiny's chat template stands.
+var Date = time.Date(2026, 12, 1, 9, 30, 0, 0, time.UTC)
+
 // Tiny opens the embedded model with its adapters on the CPU; change may adjust the
 // options.
 func Tiny(t testing.TB, change func(*engine.Options)) *engine.Engine {
 	t.Helper()
 	files := tinytest.Files(t)
-	opts := engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Context: 256}
+	opts := engine.Options{Model: files.Model, Adapters: files.Adapters, CPU: true, Context: 256, Date: Date}
 	if change != nil {
 		change(&opts)
 	}
