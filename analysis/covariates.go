@@ -62,7 +62,7 @@ func (d *dataset) takePrompts(t *experiment.Taxonomy) {
 			d.note("the prompt of %s in the completions is not that of the personas file; the former is used", r.id)
 			continue
 		}
-		r.prompt = p.Prompt
+		r.prompt, r.hasPrompt = p.Prompt, true
 	}
 	if len(unknown) > 0 {
 		d.miss("prompts of "+list(unknown)+" in the personas file", "%d personas have no covariates from it", len(unknown))
@@ -76,7 +76,8 @@ func (d *dataset) takePrompts(t *experiment.Taxonomy) {
 // is the number of characters (code points) of the prompt, words that of its pieces
 // between white space, jaccard the overlap of the sets of lower-cased pieces of the
 // prompt and its source's, tokens the length in the base model's tokens, semantic
-// what the options give.
+// what the options give. A persona without a system prompt has length 0 and shares no
+// piece; two of them have no jaccard.
 func (d *dataset) addCovariates(t *experiment.Taxonomy, lengths map[string]float64, opts Options) error {
 	tokens := opts.Tokens
 	if tokens == nil {
@@ -89,10 +90,10 @@ func (d *dataset) addCovariates(t *experiment.Taxonomy, lengths map[string]float
 		}
 	}
 	for _, r := range d.records {
-		if r.prompt != "" {
+		if r.hasPrompt {
 			r.covariates[covChars] = float64(utf8.RuneCountInString(r.prompt))
 			r.covariates[covWords] = float64(len(strings.Fields(r.prompt)))
-			if source := d.prompts[r.source]; source != "" {
+			if source, known := d.prompts[r.source]; known && r.prompt+source != "" {
 				r.covariates[covJaccard] = jaccard(r.prompt, source)
 			}
 		}

@@ -50,6 +50,8 @@ type shard struct {
 type record struct {
 	id, source, category, prompt string
 
+	hasPrompt bool // the prompt is known; it may be empty, which is no system prompt
+
 	counts     experiment.Rate              // over all shards; zero if unknown
 	shards     experiment.Ordered[SeedRate] // by shard key
 	rate       *float64                     // counts' value, or a rate that a file gives

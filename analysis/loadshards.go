@@ -125,7 +125,7 @@ func (d *dataset) addShard(s shard) error {
 			d.prompts[id[len(anchorPrefix):]] = e.Prompt
 		}
 		r, _ := d.record(s.source, id, e.Category)
-		r.prompt = e.Prompt
+		r.prompt, r.hasPrompt = e.Prompt, e.Prompt != "" // published files have "" where they do not know
 		r.counts.Found += rate.Found
 		r.counts.Total += rate.Total
 		r.nSeeds++

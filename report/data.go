@@ -94,6 +94,7 @@ func (s *study) manifest() []field {
 		field{"layers", strings.Join(layers, ", ")}, field{"temperature", strconv.FormatFloat(id.Temperature, 'g', -1, 64)},
 		field{"top-p", strconv.FormatFloat(id.TopP, 'g', -1, 64)}, field{"max tokens", strconv.Itoa(id.MaxTokens)}, field{"marker", id.Marker},
 		field{"build", id.Build}, field{"device", id.Device}, field{"rows of a step", strconv.Itoa(id.Rows)})
+	out = append(out, s.promptFields()...)
 	for _, name := range slices.Sorted(maps.Keys(id.Settings)) {
 		out = append(out, field{name, id.Settings[name]})
 	}
