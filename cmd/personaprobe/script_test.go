@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"personaprobe/internal/tinytest"
 	"personaprobe/models"
 	"personaprobe/models/tiny"
 )
@@ -38,10 +39,13 @@ func TestScript(t *testing.T) {
 			"oneline": cmdOneLine,
 			"unpack":  func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(tiny.Unpack(ts.MkAbs(args[0]))) },
 			"same":    cmdSame,
-			"cut":     cmdCut,
-			"bad":     cmdBad,
-			"broken":  cmdBroken,
-			"repeat":  cmdRepeat,
+			"template": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(tinytest.SetTemplate(ts.MkAbs(args[0]), ts.ReadFile(args[1])))
+			},
+			"cut":    cmdCut,
+			"bad":    cmdBad,
+			"broken": cmdBroken,
+			"repeat": cmdRepeat,
 		},
 	})
 }

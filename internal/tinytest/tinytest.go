@@ -57,20 +57,7 @@ func WithTemplate(t testing.TB, template string) string {
 	if err := tiny.Unpack(dir); err != nil {
 		t.Fatal(err)
 	}
-	config := filepath.Join(dir, "hf", "tokenizer_config.json")
-	data, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fields map[string]any
-	if err := json.Unmarshal(data, &fields); err != nil {
-		t.Fatal(err)
-	}
-	fields["chat_template"] = template
-	if data, err = json.Marshal(fields); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(config, data, 0o600); err != nil {
+	if err := SetTemplate(filepath.Join(dir, "hf"), template); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "templated.gguf")
@@ -78,6 +65,24 @@ func WithTemplate(t testing.TB, template string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// SetTemplate gives a checkpoint another chat template.
+func SetTemplate(checkpoint, template string) error {
+	config := filepath.Join(checkpoint, "tokenizer_config.json")
+	data, err := os.ReadFile(config)
+	if err != nil {
+		return err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	fields["chat_template"] = template
+	if data, err = json.Marshal(fields); err != nil {
+		return err
+	}
+	return os.WriteFile(config, data, 0o600)
 }
 
 // ClockTemplate is a template that writes a date into every system message, as
