@@ -53,6 +53,10 @@ type Job struct {
 
 	Response *JobResponse `json:"response,omitempty"` // for the positions of a response
 
+	// Batch is that of the options where a GPU computes: the bits of a product may depend on
+	// its rows. 0 is the engine's own.
+	Batch int `json:"batch,omitempty"`
+
 	Device   string            `json:"device"`
 	Settings map[string]string `json:"settings"` // the engine's
 }
@@ -82,6 +86,9 @@ func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey)
 	}
 	if s.clock {
 		j.ClockDate = j.Date
+	}
+	if e.GPUs() > 0 {
+		j.Batch = o.Batch
 	}
 	if o.Position.ofResponse() {
 		r := &o.Response
