@@ -82,6 +82,9 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 	if s.Inputs, err = inputs(ctx, study, e, opts.Build); err != nil {
 		return nil, err
 	}
+	if err = checkLayers(p.Layers, s.Model.Layers()); err != nil {
+		return nil, err
+	}
 	if s.Inputs.Prompts, err = RenderPrompts(ctx, study, e.Tokenizer()); err != nil {
 		return nil, err
 	}
