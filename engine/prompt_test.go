@@ -68,7 +68,7 @@ func TestTemplatesKnowSpecialTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer shut()
+	defer func() { _ = shut() }()
 	p, err := tok.Prompt([]engine.Message{{Role: "user", Content: "Hi"}})
 	if err != nil || p.Text != "<|im_end|>Hi" && p.Text != "<|endoftext|>Hi" {
 		t.Errorf("%q, %v", p.Text, err)

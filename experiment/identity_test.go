@@ -80,7 +80,7 @@ func TestEveryInputIsInTheIdentity(t *testing.T) {
 		"Rows":     func(in *Inputs) { in.Rows = 9 },
 		"Settings": func(in *Inputs) { in.Settings = map[string]string{"program": "x"} },
 		"Date":     func(in *Inputs) { in.Date = in.Date.Add(time.Second) },
-		"Prompts":  func(in *Inputs) { in.Prompts = renderedBy(study, &fakeModel{date: "1 Dec"}).Prompts },
+		"Prompts":  func(in *Inputs) { other := *in.Prompts; other.SHA256 = "cc"; in.Prompts = &other },
 	}
 	base := inputsOf(study).manifest(time.Now()).Identity
 	for field := range reflect.TypeFor[Inputs]().Fields() {

@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"personaprobe/engine"
 )
@@ -161,8 +160,7 @@ func Excerpt(text string) string {
 	if runes := []rune(text); len(runes) > maxExcerpt {
 		text = string(runes[:maxExcerpt/2]) + " ... " + string(runes[len(runes)-maxExcerpt/2:])
 	}
-	quoted := fmt.Sprintf("%q", text)
-	return strings.ToValidUTF8(quoted, "\uFFFD")
+	return fmt.Sprintf("%q", text)
 }
 
 // reader is the lines from the first on.

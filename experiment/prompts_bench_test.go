@@ -15,7 +15,7 @@ func BenchmarkRenderPrompts(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer shut()
+	defer func() { _ = shut() }()
 	p := smallPlan()
 	p.NumQuestions = 20
 	study, err := NewStudy(p, makeTaxonomy(b, 5, 8, 5), makeQuestions(b, 20))
