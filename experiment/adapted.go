@@ -26,7 +26,11 @@ func (r *runner) adaptedCentroids(ctx context.Context) error {
 	}
 	for _, a := range r.study.Adapters() {
 		path, personas := adaptedFile(r.store.dir, a), r.study.Taxonomy.Personas(a.Source)
-		if _, err := readRepresentation(path, r.study, personas, r.store.id); err == nil {
+		has, err := r.hasCentroids(path, personas)
+		if err != nil {
+			return err
+		}
+		if has {
 			continue
 		}
 		layers, err := r.centroidsOf(ctx, a.Name(), personas)

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"personaprobe/internal/dirlock"
+	"personaprobe/internal/sums"
 )
 
 const (
@@ -80,12 +80,12 @@ func rewrite(path string, v any) error {
 	return writeJSON(path, v)
 }
 
-// isSame reports whether the file holds v's JSON.
+// isSame reports whether the file holds v's JSON, and is listed.
 func isSame(path string, v any) (bool, error) {
 	want, err := marshal(v, "")
 	if err != nil {
 		return false, fmt.Errorf("write %s: %w", path, err)
 	}
-	have, err := os.ReadFile(path)
-	return err == nil && bytes.Equal(bytes.TrimSpace(have), want), nil
+	have, err := sums.Read(path)
+	return err == nil && have.Listed && bytes.Equal(bytes.TrimSpace(have.Data), want), nil
 }

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/disk"
+	"personaprobe/internal/sums"
 )
 
 // appendTo opens a file at its end, making it if need be.
@@ -32,22 +34,28 @@ func remove(path string) error {
 	return nil
 }
 
-// writeJSON writes v as JSON, indented by two spaces and with its text as it is.
+// writeJSON writes v as an artefact, as encode does.
 func writeJSON(path string, v any) error {
-	data, err := marshal(v, "")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return atomicfile.WriteFile(path, append(data, '\n'))
+	return sums.Write(path, func(w io.Writer) error { return encode(w, v) })
 }
 
-// readJSON reads a file that this package wrote into v.
-func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
+// encode writes v as JSON, indented by two spaces and with its text as it is.
+func encode(w io.Writer, v any) error {
+	data, err := marshal(v, "")
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	_, err = w.Write(append(data, '\n'))
+	return err
+}
+
+// readJSON reads an artefact that this package wrote into v.
+func readJSON(path string, v any) error {
+	f, err := sums.Read(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(f.Data, v); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	return nil

@@ -2,19 +2,23 @@ package experiment
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"personaprobe/engine"
 	"personaprobe/internal/dirlock"
+	"personaprobe/internal/sums"
 )
 
 // fakeModel is a Model whose answers are a function of prompt, adapter, seed and
@@ -290,17 +294,38 @@ func artefacts(t testing.TB, dir string) map[string]string {
 		if err != nil {
 			return err
 		}
-		if name == dirlock.Name || name == progressFile {
+		if name == dirlock.Name || name == sums.LockName || name == progressFile {
 			return nil
 		}
 		data, err := os.ReadFile(path)
 		out[name] = maskTimes(string(data))
+		if entry.Name() == sums.Name && err == nil {
+			out[name], err = maskList(filepath.Dir(path))
+		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// maskList is a folder's list with the hashes of the masked files, where it has those of
+// the files as they are.
+func maskList(dir string) (string, error) {
+	list, err := sums.ReadList(dir)
+	if err != nil {
+		return "", err
+	}
+	out := ""
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		state := "wrong"
+		if f, err := sums.Read(filepath.Join(dir, name)); err == nil {
+			state = fmt.Sprintf("%x", sha256.Sum256([]byte(maskTimes(string(f.Data)))))
+		}
+		out += state + "  " + name + "\n"
+	}
+	return out, nil
 }
 
 func maskTimes(text string) string {

@@ -1,7 +1,6 @@
 package experiment
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +17,7 @@ import (
 
 	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/dirlock"
+	"personaprobe/internal/sums"
 )
 
 // ErrLocked marks a run directory in which another process works.
@@ -199,6 +199,9 @@ func settle(dir string, m Manifest, in Inputs) (Manifest, error) {
 		}
 		return m, &ManifestError{Dir: dir, Changes: changes}
 	}
+	if err := keepManifest(dir); err != nil {
+		return m, err
+	}
 	if err := keepDocument(filepath.Join(dir, taxonomyFile), in.Study.Taxonomy.Document); err != nil {
 		return m, err
 	}
@@ -215,19 +218,11 @@ func checkEmpty(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() != dirlock.Name && !atomicfile.IsTemp(e.Name()) {
+		if e.Name() != dirlock.Name && e.Name() != sums.LockName && !atomicfile.IsTemp(e.Name()) {
 			return fmt.Errorf("%w: %s holds %s and no %s; choose an empty directory", ErrManifest, dir, e.Name(), manifestFile)
 		}
 	}
 	return nil
-}
-
-// keepDocument writes the run's copy of an input file, unless it is there.
-func keepDocument(path string, doc Document) error {
-	if data, err := os.ReadFile(path); err == nil && bytes.Equal(data, doc.Data) {
-		return nil
-	}
-	return atomicfile.WriteFile(path, doc.Data)
 }
 
 // Change is one field in which two identities differ.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"personaprobe/engine"
+	"personaprobe/internal/atomicfile"
 )
 
 // The phases of a run, in their order.
@@ -161,5 +162,9 @@ func (t *tracker) report(force bool) error {
 		return nil
 	}
 	t.written = now
-	return writeJSON(filepath.Join(t.store.dir, progressFile), t.status)
+	data, err := marshal(t.status, "")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(filepath.Join(t.store.dir, progressFile), append(data, '\n'))
 }

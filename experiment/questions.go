@@ -2,9 +2,10 @@ package experiment
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unicode/utf8"
+
+	"personaprobe/internal/sums"
 )
 
 // Questions are the user prompts of a study, in the order of their file.
@@ -15,11 +16,11 @@ type Questions struct {
 
 // ReadQuestions reads the file at path; see ParseQuestions.
 func ReadQuestions(path string) (*Questions, error) {
-	data, err := os.ReadFile(path)
+	f, err := sums.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read questions: %w", err)
 	}
-	return ParseQuestions(path, data)
+	return ParseQuestions(path, f.Data)
 }
 
 // ParseQuestions reads questions from JSON: a list of strings, or an object with such

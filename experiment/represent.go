@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 
 	"personaprobe/engine"
 	"personaprobe/hidden"
+	"personaprobe/internal/sums"
 	"personaprobe/models/safetensors"
 )
 
@@ -24,8 +26,8 @@ type Representation = hidden.Representation
 func (r *runner) centroids(ctx context.Context) error {
 	path := filepath.Join(r.store.dir, centroidsFile)
 	personas := r.study.Taxonomy.Distinct()
-	if _, err := readRepresentation(path, r.study, personas, r.store.id); err == nil {
-		return nil // anything else is made again: it follows from the inputs
+	if has, err := r.hasCentroids(path, personas); has || err != nil {
+		return err
 	}
 	layers, err := r.centroidsOf(ctx, "", personas)
 	if err != nil {
@@ -110,7 +112,7 @@ func (r *runner) writeRepresentation(path string, layers []*hidden.Centroids, no
 		return err
 	}
 	metadata["manifest"], metadata["note"] = r.store.id, note
-	return safetensors.Write(path, arrays, metadata)
+	return sums.Write(path, func(w io.Writer) error { return safetensors.Encode(w, arrays, metadata) })
 }
 
 // ReadRepresentation reads the centroid file of a run directory.

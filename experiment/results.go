@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"personaprobe/internal/sums"
 )
 
 // Results are what a run directory holds: all of a run, or what is finished of it.
@@ -13,6 +15,10 @@ type Results struct {
 	Study    *Study
 	Shards   []ShardResult // those that are finished, in the study's order
 	Missing  []Shard       // those that are not
+
+	// Unlisted are the folders without SHA256SUMS, whose files are taken as they are:
+	// those of earlier builds.
+	Unlisted []string
 }
 
 // ShardResult is a finished shard.
@@ -33,7 +39,7 @@ func LoadResults(dir string) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Results{Dir: dir, Manifest: m, Study: study}
+	r := &Results{Dir: dir, Manifest: m, Study: study, Unlisted: sums.Without(dir)}
 	s := &store{dir: dir, study: study}
 	for _, shard := range study.Shards() {
 		finished, err := s.finished(shard)
@@ -46,22 +52,29 @@ func LoadResults(dir string) (*Results, error) {
 		}
 		result, err := s.readResult(shard)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w; remove the folder and run again", ErrInput, err)
+			return nil, fmt.Errorf("%w: %w", ErrInput, removeShard(err))
 		}
 		r.Shards = append(r.Shards, result)
+		r.Unlisted = append(r.Unlisted, sums.Without(s.path(shard, ""))...)
 	}
 	return r, nil
 }
 
 // readResult reads a finished shard. All its artefacts must be there, and its counts be
-// those of its study; the completions themselves are not counted again.
+// those of its study; the completions themselves are not read.
 func (s *store) readResult(shard Shard) (ShardResult, error) {
 	r := ShardResult{Shard: shard}
+	if err := sums.Require(s.path(shard, ""), rawFile, evalFile, summaryFile); err != nil {
+		return r, err
+	}
 	if err := readJSON(s.path(shard, evalFile), &r.Evals); err != nil {
 		return r, err
 	}
 	if err := readJSON(s.path(shard, summaryFile), &r.Summary); err != nil {
 		return r, err
+	}
+	if r.Summary.Source != shard.Adapter.Source || r.Summary.Seed != shard.Seed {
+		return r, fmt.Errorf("%s is of source %s and seed %d", s.path(shard, summaryFile), r.Summary.Source, r.Summary.Seed)
 	}
 	if info, err := os.Stat(s.path(shard, rawFile)); err != nil || info.Size() == 0 {
 		return r, fmt.Errorf("%s is missing or empty", s.path(shard, rawFile))

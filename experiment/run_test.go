@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"personaprobe/engine"
+	"personaprobe/internal/sums"
 )
 
 // reference is the artefacts of an uninterrupted run.
@@ -469,8 +470,8 @@ func TestOneSeedOneSourceNoLayers(t *testing.T) {
 		}
 	})
 	want := []string{
-		compiledFile, manifestFile, promptsFile, questionsFile,
-		"source_1_seed7/" + evalFile, "source_1_seed7/" + rawFile, "source_1_seed7/" + summaryFile, taxonomyFile,
+		sums.Name, compiledFile, manifestFile, promptsFile, questionsFile,
+		"source_1_seed7/" + sums.Name, "source_1_seed7/" + evalFile, "source_1_seed7/" + rawFile, "source_1_seed7/" + summaryFile, taxonomyFile,
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("files are %v, want %v", names, want)

@@ -2,16 +2,13 @@ package experiment
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 
 	"personaprobe/engine"
-	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 const (
@@ -86,15 +83,6 @@ func describe(rates []Rate) CategoryStats {
 	}
 }
 
-// finished reports whether the shard's folder has its last artefact.
-func (s *store) finished(shard Shard) (bool, error) {
-	_, err := os.Stat(s.path(shard, summaryFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // shardData is a complete shard, read back from its checkpoint.
 type shardData struct {
 	shard    Shard
@@ -143,50 +131,59 @@ func (s *store) checkGroup(g group, personas int) error {
 }
 
 // finish writes the artefacts of a complete shard and drops its checkpoint. The
-// summary comes last: it says that the others are there.
+// summary comes last, and then the list: they say that the others are there.
 func (s *store) finish(shard Shard, tokenLengths map[string]int) error {
 	d, err := s.readShard(shard)
 	if err != nil {
 		return err
 	}
-	if err := s.writeRaw(d); err != nil {
+	b := sums.Own(s.path(shard, ""))
+	defer b.Abort()
+	raw, err := b.Create(rawFile)
+	if err != nil {
+		return err
+	}
+	if err := d.writeRaw(raw, s.study.Questions); err != nil {
 		return err
 	}
 	evals := d.evaluate(newMarker(s.study.Plan.Marker))
-	if err := writeJSON(s.path(shard, evalFile), evals); err != nil {
+	if err := addJSON(b, evalFile, evals); err != nil {
 		return err
 	}
 	summary := d.summarise(s.study.Taxonomy, evals, tokenLengths)
 	summary.Device = s.manifest.Identity.Device
 	summary.GPUHours = round4(d.elapsed / 3600 * float64(s.gpus))
-	if err := writeJSON(s.path(shard, summaryFile), summary); err != nil {
+	if err := addJSON(b, summaryFile, summary); err != nil {
+		return err
+	}
+	if err := b.Commit(); err != nil {
 		return err
 	}
 	return remove(s.path(shard, checkpointFile))
 }
 
-// writeRaw writes {persona: {question: [text]}}, one persona at a time: the file may
-// be large.
-func (s *store) writeRaw(d *shardData) error {
-	path := s.path(d.shard, rawFile)
-	f, err := atomicfile.Create(path)
+// addJSON adds v to the artefacts, as writeJSON writes it.
+func addJSON(b *sums.Batch, name string, v any) error {
+	w, err := b.Create(name)
 	if err != nil {
 		return err
 	}
-	defer f.Abort()
-	w := bufio.NewWriterSize(f, 1<<16)
+	return encode(w, v)
+}
+
+// writeRaw writes {persona: {question: [text]}}, one persona at a time: the file may
+// be large.
+func (d *shardData) writeRaw(to io.Writer, questions []string) error {
+	w := bufio.NewWriterSize(to, 1<<16)
 	for p, persona := range d.personas {
-		if err := writeMember(w, p == 0, persona.ID, d.texts(p, s.study.Questions)); err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
+		if err := writeMember(w, p == 0, persona.ID, d.texts(p, questions)); err != nil {
+			return err
 		}
 	}
 	if _, err := io.WriteString(w, "\n}\n"); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return err
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return f.Commit()
+	return w.Flush()
 }
 
 // writeMember writes one member of an object that is indented like marshal's.

@@ -4,11 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"personaprobe/internal/sums"
 )
 
 // AnchorCategory is the category of the source prompts when they are asked of an
@@ -55,11 +56,11 @@ func (d Document) SHA256() string {
 
 // ReadTaxonomy reads the file at path; see ParseTaxonomy.
 func ReadTaxonomy(path string) (*Taxonomy, error) {
-	data, err := os.ReadFile(path)
+	f, err := sums.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read personas: %w", err)
 	}
-	return ParseTaxonomy(path, data)
+	return ParseTaxonomy(path, f.Data)
 }
 
 // ParseTaxonomy reads a taxonomy from JSON; name is the file's, for the messages. The

@@ -30,32 +30,33 @@ type Array struct {
 // Write stores arrays in the given order, with free-form metadata, as one file
 // that appears whole or not at all.
 func Write(path string, arrays []Array, metadata map[string]string) error {
-	header, err := encodeHeader(arrays, metadata)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
 	f, err := atomicfile.Create(path)
 	if err != nil {
 		return err
 	}
 	defer f.Abort()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := writeAll(w, header, arrays); err != nil {
+	if err := Encode(f, arrays, metadata); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return f.Commit()
 }
 
-func writeAll(w *bufio.Writer, header []byte, arrays []Array) error {
-	if _, err := w.Write(header); err != nil {
+// Encode is Write to anything else than a file of its own.
+func Encode(w io.Writer, arrays []Array, metadata map[string]string) error {
+	header, err := encodeHeader(arrays, metadata)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriterSize(w, 1<<20)
+	if _, err := b.Write(header); err != nil {
 		return err
 	}
 	for _, a := range arrays {
-		if err := a.write(w); err != nil {
+		if err := a.write(b); err != nil {
 			return fmt.Errorf("tensor %s: %w", a.Name, err)
 		}
 	}
-	return w.Flush()
+	return b.Flush()
 }
 
 func (a Array) dtype() DType {
