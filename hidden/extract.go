@@ -11,6 +11,7 @@ import (
 	"personaprobe/engine"
 	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/dirlock"
+	"personaprobe/internal/sums"
 )
 
 // ErrInterrupted marks a job that was stopped. Nothing complete is lost.
@@ -45,6 +46,7 @@ func (e *InterruptedError) Unwrap() error { return e.Cause }
 //	rows.parquet         the same
 //	responses.jsonl      a [ResponseLine] a line, for the positions of a response
 //	job.json             everything that determines these bytes, a [Job]
+//	SHA256SUMS           the hashes of all these, with which they are compared when they are read
 //
 // Rows are in the order of the prompts, then of seed and number of the response, then
 // of the tokens. A response without a token gives no row.
@@ -78,7 +80,7 @@ func Extract(ctx context.Context, e *engine.Engine, prompts Prompts, dir string,
 	if err := x.run(ctx); err != nil {
 		return nil, err
 	}
-	return OpenStates(dir)
+	return openStates(dir, func(string, ...string) error { return nil })
 }
 
 // extraction is one call of Extract.
@@ -91,6 +93,7 @@ type extraction struct {
 	survey   *survey
 	job      *Job
 	progress progress
+	sums     sums.List // of the finished files
 }
 
 // newExtraction checks the job without changing anything.
@@ -129,6 +132,9 @@ func newExtraction(ctx context.Context, e *engine.Engine, prompts Prompts, dir s
 // run does the phases that are left.
 func (x *extraction) run(ctx context.Context) error {
 	if x.finished() {
+		if err := x.verify(); err != nil {
+			return err
+		}
 		return x.sweep() // for what a process killed at the very end leaves
 	}
 	if err := atomicfile.MkdirAll(x.partial); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/disk"
+	"personaprobe/internal/sums"
 	"personaprobe/models/safetensors"
 )
 
@@ -36,8 +37,8 @@ func (j *Job) outputs() []string {
 	return names
 }
 
-// finished reports whether everything is done: all files are there, and the progress,
-// which goes when they are, is not.
+// finished reports whether everything is done: all files are there and listed, or, as an
+// earlier build left them, without a progress.
 func (x *extraction) finished() bool {
 	for _, name := range x.job.outputs() {
 		if _, err := os.Stat(filepath.Join(x.dir, name)); err != nil {
@@ -45,17 +46,19 @@ func (x *extraction) finished() bool {
 		}
 	}
 	_, err := os.Stat(filepath.Join(x.partial, progressName))
-	return errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, fs.ErrNotExist) || len(sums.Without(x.dir)) == 0
 }
 
 // finish makes the final files. Files that are put together of others come first and
-// appear whole; then the others move. So it can be done again from any point.
+// appear whole; then the others move, and the list of all says that they are right. So
+// it can be done again from any point.
 func (x *extraction) finish() error {
-	steps := []func() error{x.writeHeaders}
+	x.sums = sums.List{}
+	steps := []func() error{x.writeHeaders, x.hashParts}
 	if slices.Contains(x.job.Formats, FormatSafetensors) {
 		steps = append(steps, x.writeSafetensors)
 	}
-	steps = append(steps, x.writeIndex, x.moveAll)
+	steps = append(steps, x.writeIndex, x.moveAll, x.writeSums)
 	for i, step := range steps {
 		x.opts.Progress(Progress{Phase: PhaseWrite, Done: i, Total: len(steps)})
 		if err := step(); err != nil {
@@ -79,9 +82,6 @@ func (x *extraction) part(name string) string {
 func (x *extraction) writeHeaders() error {
 	for _, l := range x.job.Layers {
 		f, err := disk.OpenFile(x.part(npyName(l)), os.O_RDWR, 0)
-		if errors.Is(err, fs.ErrNotExist) && !slices.Contains(x.job.Formats, FormatNPY) {
-			continue // removed when states.safetensors was complete
-		}
 		if err != nil {
 			return err
 		}
@@ -94,9 +94,6 @@ func (x *extraction) writeHeaders() error {
 }
 
 func (x *extraction) writeSafetensors() error {
-	if _, err := os.Stat(filepath.Join(x.dir, statesName)); err == nil {
-		return nil
-	}
 	metadata, err := x.job.Metadata()
 	if err != nil {
 		return err
@@ -114,7 +111,7 @@ func (x *extraction) writeSafetensors() error {
 			Data: io.NewSectionReader(f, npyStart, rows*x.job.rowBytes()),
 		})
 	}
-	return safetensors.Write(filepath.Join(x.dir, statesName), arrays, metadata)
+	return x.create(statesName, func(w io.Writer) error { return safetensors.Encode(w, arrays, metadata) })
 }
 
 // Metadata is the job as the flat strings that safetensors allow: lists and objects
@@ -139,14 +136,10 @@ func (j *Job) Metadata() (map[string]string, error) {
 }
 
 func (x *extraction) writeIndex() error {
-	path := filepath.Join(x.dir, parquetName)
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	return writeParquet(x.part(indexName), path)
+	return x.create(parquetName, func(w io.Writer) error { return writeParquet(x.part(indexName), w) })
 }
 
-// moveAll moves the finished files out and removes the folder, the progress first.
+// moveAll moves the finished files out.
 func (x *extraction) moveAll() error {
 	for _, name := range x.job.outputs() {
 		from := filepath.Join(x.partial, name)
@@ -157,13 +150,7 @@ func (x *extraction) moveAll() error {
 			return err
 		}
 	}
-	if err := atomicfile.SyncDir(x.dir); err != nil {
-		return err
-	}
-	if err := disk.Remove(filepath.Join(x.partial, progressName)); err != nil {
-		return err
-	}
-	return x.sweep()
+	return atomicfile.SyncDir(x.dir)
 }
 
 // sweep removes what is left of the growing files and of whole ones that a killed

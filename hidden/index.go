@@ -10,8 +10,6 @@ import (
 	"os"
 
 	"github.com/parquet-go/parquet-go"
-
-	"personaprobe/internal/atomicfile"
 )
 
 // Row says what a row of the arrays is: a line of rows.jsonl and a record of
@@ -67,13 +65,8 @@ func rowsOf(path string) iter.Seq2[Row, error] {
 // parquetGroup is how many rows a row group has and how many are in memory.
 const parquetGroup = 1 << 16
 
-// writeParquet writes the index in JSONL to a Parquet file, zstd-compressed.
-func writeParquet(jsonl, path string) error {
-	f, err := atomicfile.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
+// writeParquet writes the index in JSONL as Parquet, zstd-compressed.
+func writeParquet(jsonl string, f io.Writer) error {
 	w := parquet.NewGenericWriter[Row](f, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(parquetGroup))
 	rows := make([]Row, 0, 1024)
 	flush := func() error {
@@ -87,12 +80,9 @@ func writeParquet(jsonl, path string) error {
 		}
 		if rows = append(rows, r); len(rows) == cap(rows) {
 			if err := flush(); err != nil {
-				return fmt.Errorf("write %s: %w", path, err)
+				return err
 			}
 		}
 	}
-	if err := errors.Join(flush(), w.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return f.Commit()
+	return errors.Join(flush(), w.Close())
 }

@@ -17,6 +17,7 @@ import (
 	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/dirlock"
 	"personaprobe/internal/fingerprint"
+	"personaprobe/internal/sums"
 	"personaprobe/models/safetensors"
 )
 
@@ -169,12 +170,12 @@ func (j *Job) check(dir string) error {
 
 func readJob(dir string) (*Job, error) {
 	path := filepath.Join(dir, jobName)
-	data, err := os.ReadFile(path)
+	f, err := sums.Read(path)
 	if err != nil {
 		return nil, err
 	}
 	var j Job
-	if err := json.Unmarshal(data, &j); err != nil {
+	if err := json.Unmarshal(f.Data, &j); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrState, path, err)
 	}
 	if j.FormatVersion != formatVersion {

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"personaprobe/engine"
-	"personaprobe/internal/disk"
 )
 
 const indexName = "rows.jsonl"
@@ -60,6 +59,11 @@ func (x *extraction) read(ctx context.Context) error {
 		x.progress.Prompts += len(prompts)
 		x.progress.Rows += len(b.index)
 		x.progress.IndexBytes += n
+		for _, f := range append(files.arrays, files.index) {
+			if err := x.progress.keep(f); err != nil {
+				return err
+			}
+		}
 		return x.progress.save(x.partial)
 	})
 }
@@ -172,8 +176,8 @@ func finite(values []float32) error {
 
 // parts are the growing files.
 type parts struct {
-	arrays []*disk.File // by layer
-	index  *disk.File
+	arrays []*growing // by layer
+	index  *growing
 }
 
 // openParts opens them at the length that they had when they were last whole.
@@ -184,9 +188,9 @@ func (x *extraction) openParts() (*parts, error) {
 		if x.progress.Rows > 0 {
 			length = npyStart + int64(x.progress.Rows)*x.job.rowBytes()
 		}
-		f, err := openPart(filepath.Join(x.partial, npyName(l)), length)
+		f, err := x.grow(npyName(l), npyStart, length)
 		if err == nil && length == 0 {
-			_, err = f.Write(npyHeader(x.job.DType, 0, x.job.HiddenSize)) // of no rows as yet
+			_, err = f.File.Write(npyHeader(x.job.DType, 0, x.job.HiddenSize)) // of no rows as yet
 		}
 		if f != nil {
 			p.arrays = append(p.arrays, f)
@@ -196,7 +200,7 @@ func (x *extraction) openParts() (*parts, error) {
 		}
 	}
 	var err error
-	if p.index, err = openPart(filepath.Join(x.partial, indexName), x.progress.IndexBytes); err != nil {
+	if p.index, err = x.grow(indexName, 0, x.progress.IndexBytes); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"personaprobe/internal/sums"
 	"personaprobe/models/safetensors"
 )
 
@@ -132,6 +133,9 @@ func (r *Representation) Write(path string, metadata map[string]string) error {
 
 // ReadRepresentation reads a file that Write, or a run of the study, has written.
 func ReadRepresentation(path string) (r *Representation, metadata map[string]string, err error) {
+	if _, _, err := sums.Check(path); err != nil {
+		return nil, nil, err
+	}
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, nil, err

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 
 	"personaprobe/engine"
@@ -32,7 +31,7 @@ type ResponseLine struct {
 // number.
 func (x *extraction) respond(ctx context.Context) error {
 	r := &x.opts.Response
-	f, err := openPart(filepath.Join(x.partial, responsesName), x.progress.ResponseBytes)
+	f, err := x.grow(responsesName, 0, x.progress.ResponseBytes)
 	if err != nil {
 		return err
 	}
@@ -58,6 +57,9 @@ func (x *extraction) respond(ctx context.Context) error {
 		}
 		x.progress.ResponseBytes += n
 		x.progress.Prompts += len(requests)
+		if err := x.progress.keep(f); err != nil {
+			return err
+		}
 		return x.progress.save(x.partial)
 	})
 }
@@ -94,7 +96,7 @@ func (x *extraction) generate(ctx context.Context, requests []engine.Request) ([
 }
 
 // appendLines writes values as lines of JSON, durably, and says how many bytes.
-func appendLines[T any](f *disk.File, values []T) (int64, error) {
+func appendLines[T any](f *growing, values []T) (int64, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

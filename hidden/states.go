@@ -10,27 +10,51 @@ import (
 	"path/filepath"
 	"slices"
 
+	"personaprobe/internal/sums"
 	"personaprobe/models/safetensors"
 )
 
 // States are the finished output of an extraction.
 type States struct {
-	Job  Job
-	Rows int
-	dir  string
+	Job    Job
+	Rows   int
+	Listed bool // SHA256SUMS is there; earlier builds wrote none, and their files are read unchecked
+	dir    string
 }
 
-// OpenStates opens the directory that Extract has filled.
-func OpenStates(dir string) (*States, error) {
+// OpenStates opens the directory that Extract has filled. A file that is not as it was
+// written is an error that matches sums.ErrDamaged.
+func OpenStates(dir string) (*States, error) { return openStates(dir, sums.CheckAll) }
+
+// read are the files that Each reads.
+func (s *States) read() []string {
+	names := []string{indexName}
+	if !s.useNPY() {
+		return append(names, statesName)
+	}
+	for _, l := range s.Job.Layers {
+		names = append(names, npyName(l))
+	}
+	return names
+}
+
+func (s *States) useNPY() bool { return slices.Contains(s.Job.Formats, FormatNPY) }
+
+// openStates is OpenStates with another check, for files that were written, or compared,
+// just now.
+func openStates(dir string, check func(dir string, names ...string) error) (*States, error) {
 	j, err := readJob(dir)
 	if err != nil {
 		return nil, fmt.Errorf("hidden states in %s: %w", dir, err)
 	}
-	s := &States{Job: *j, dir: dir}
+	s := &States{Job: *j, Listed: len(sums.Without(dir)) == 0, dir: dir}
 	for _, name := range j.outputs() {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("hidden states in %s are not complete: %w; run the extraction again", dir, err)
 		}
+	}
+	if err := check(dir, s.read()...); err != nil {
+		return nil, fmt.Errorf("%w; remove %s and extract it again", err, dir)
 	}
 	arrays, err := s.open()
 	if err != nil {
@@ -97,10 +121,9 @@ func (s *States) open() (arrays []*stored, err error) {
 			err = errors.Join(err, closeAll(arrays))
 		}
 	}()
-	useNPY := slices.Contains(s.Job.Formats, FormatNPY)
 	for _, l := range s.Job.Layers {
 		open := s.openTensor
-		if useNPY {
+		if s.useNPY() {
 			open = s.openNPY
 		}
 		a, err := open(l)

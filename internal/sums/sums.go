@@ -165,6 +165,23 @@ func Require(dir string, names ...string) error {
 	return nil
 }
 
+// CheckAll compares files of a folder with its list, which must have them all; without
+// a list there is nothing to compare.
+func CheckAll(dir string, names ...string) error {
+	if len(Without(dir)) > 0 {
+		return nil
+	}
+	if err := Require(dir, names...); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, _, err := Check(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Without are the folders that have no list.
 func Without(folders ...string) []string {
 	return slices.DeleteFunc(folders, func(dir string) bool {
