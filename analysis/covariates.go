@@ -26,7 +26,7 @@ func (d *dataset) taxonomy(opts Options) (*experiment.Taxonomy, error) {
 		return nil, err
 	}
 	if path == opts.Personas {
-		d.addInput(path, t.Document.Data)
+		d.addInput(path, t.Document.SHA256(), true) // the user's own: nothing to be said
 	}
 	if d.nominal == 0 {
 		d.nominal = len(t.Bystanders)

@@ -25,9 +25,10 @@ type dataset struct {
 	compiled   *experiment.Compiled
 	compute    *Compute
 
-	missing []Missing
-	notes   []string
-	inputs  []Input
+	missing  []Missing
+	notes    []string
+	inputs   []Input
+	unlisted []string // inputs that no SHA256SUMS lists
 }
 
 type recordKey struct{ source, id string }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/sums"
 )
 
 const (
@@ -35,7 +36,16 @@ func load(ctx context.Context, dir string, opts Options) (*dataset, error) {
 	if err := d.countQuestions(ctx); err != nil {
 		return nil, err
 	}
+	d.noteUnlisted()
 	return d, d.addCovariates(t, lengths, opts)
+}
+
+// noteUnlisted says which files could be damaged without anybody seeing it.
+func (d *dataset) noteUnlisted() {
+	if n := len(d.unlisted); n > 0 {
+		d.note("%d of the %d files read are in no %s, such as %s: whether they are as they were written is unknown",
+			n, len(d.inputs), sums.Name, d.unlisted[0])
+	}
 }
 
 // read reads a run directory, or a folder of artefacts without a manifest, all but
@@ -76,6 +86,9 @@ func (d *dataset) loadEither() (lengths map[string]float64, err error) {
 		return d.loadFolder()
 	}
 	r, err := experiment.LoadResults(d.dir)
+	if errors.Is(err, sums.ErrDamaged) {
+		return nil, err
+	}
 	if err != nil {
 		d.note("not read as a run directory, but as a folder of artefacts, because: %s", d.describe(err))
 		return d.loadFolder()
@@ -134,6 +147,9 @@ func (d *dataset) loadRunCosines(r *experiment.Results) error {
 		return d.loadCosines()
 	}
 	rep, err := experiment.ReadRepresentation(r)
+	if errors.Is(err, sums.ErrDamaged) {
+		return err
+	}
 	if err != nil {
 		d.note("%s is not usable, %s is read instead: %s", centroidFile, cosineFile, d.describe(err))
 		return d.loadCosines()
@@ -181,11 +197,11 @@ func (d *dataset) loadFolder() (lengths map[string]float64, err error) {
 func (d *dataset) hashInputs(names ...string) error {
 	for _, name := range names {
 		path := filepath.Join(d.dir, name)
-		data, err := os.ReadFile(path)
+		sum, listed, err := sums.Check(path)
 		if err != nil {
 			return err
 		}
-		d.addInput(path, data)
+		d.addInput(path, sum, listed)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/sums"
 )
 
 // eval is an entry of marker_eval.json. Foreign files may lack anything.
@@ -45,6 +46,9 @@ func (d *dataset) scanShards() (lengths map[string]float64, err error) {
 		}
 		if err == nil {
 			err = d.addShard(s)
+		}
+		if errors.Is(err, sums.ErrDamaged) {
+			return nil, err
 		}
 		if err != nil {
 			d.miss(s.folder+"/"+evalFile, "the shard is left out, because it cannot be read: %s", d.describe(err))

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"personaprobe/engine"
-	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 // Prompt is a persona's system prompt beside its source's.
@@ -161,7 +161,7 @@ func (o OceanScores) Write(path string) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteFile(path, data)
+	return sums.WriteFile(path, data)
 }
 
 // Open is the analysis at path: a full_analysis.json is read, a folder analysed.

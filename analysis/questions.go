@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/sums"
 )
 
 // countQuestions counts the marker by question in the raw completions, which the
@@ -29,6 +30,8 @@ func (d *dataset) countQuestions(ctx context.Context) error {
 		var raw map[string]map[string][]string
 		_, err := d.readJSON(filepath.Join(d.dir, s.folder, rawFile), &raw)
 		switch {
+		case errors.Is(err, sums.ErrDamaged):
+			return err
 		case errors.Is(err, fs.ErrNotExist):
 			d.miss(s.folder+"/"+rawFile, "no intervals that resample questions for the personas of %s", s.source)
 		case err != nil:

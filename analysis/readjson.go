@@ -2,15 +2,14 @@ package analysis
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"personaprobe/internal/sums"
 )
 
 // ErrInput marks a file that cannot be read as what it should be.
@@ -20,11 +19,12 @@ var ErrInput = errors.New("invalid input")
 // writes NaN and Infinity, which JSON has not, and a byte order mark may lead. Both
 // are read as null; odd is how many there were.
 func (d *dataset) readJSON(path string, v any) (odd int, err error) {
-	data, err := os.ReadFile(path)
+	f, err := sums.Read(path)
 	if err != nil {
 		return 0, err
 	}
-	d.addInput(path, data)
+	d.addInput(path, f.SHA256, f.Listed)
+	data := f.Data
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	if !utf8.Valid(data) {
 		return 0, fmt.Errorf("%w: %s is not valid UTF-8; save it as UTF-8", ErrInput, path)
@@ -117,11 +117,14 @@ func notFinite(data []byte) int {
 
 // addInput records a file that was read, by its path inside the directory or, for
 // one elsewhere, by its name: a path would differ between machines.
-func (d *dataset) addInput(path string, data []byte) {
+func (d *dataset) addInput(path, sum string, listed bool) {
 	name, err := filepath.Rel(d.dir, path)
 	if err != nil || strings.HasPrefix(name, "..") {
 		name = filepath.Base(path)
 	}
-	sum := sha256.Sum256(data)
-	d.inputs = append(d.inputs, Input{File: filepath.ToSlash(name), SHA256: hex.EncodeToString(sum[:])})
+	name = filepath.ToSlash(name)
+	d.inputs = append(d.inputs, Input{File: name, SHA256: sum})
+	if !listed {
+		d.unlisted = append(d.unlisted, name)
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"personaprobe/internal/sums"
 )
 
 // tableRow is a row of a CSV file or an object of a JSON list, its values as the text
@@ -37,10 +39,11 @@ func (r tableRow) value(field string) (v float64, given bool, err error) {
 // readTable reads rows from CSV with a header, or from JSON: a list of objects, or an
 // object with such lists under the given keys. Which it is the name's ending says.
 func readTable(path string, keys ...string) ([]tableRow, error) {
-	data, err := os.ReadFile(path)
+	f, err := sums.Read(path)
 	if err != nil {
 		return nil, err
 	}
+	data := f.Data
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: %s is not valid UTF-8; save it as UTF-8", ErrInput, path)
@@ -135,10 +138,11 @@ func decodeRows(path, key string, list json.RawMessage) ([]tableRow, error) {
 // {persona id: [O, C, E, A, N]}. CSV: a header persona_id,O,C,E,A,N. Scores of the
 // sources, under their ids, give distances too. Every persona needs all five.
 func ReadOcean(path string) (OceanScores, error) {
-	data, err := os.ReadFile(path)
+	f, err := sums.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read scores: %w", err)
 	}
+	data := f.Data
 	out := make(OceanScores)
 	if strings.EqualFold(filepath.Ext(path), ".csv") {
 		rows, err := readCSV(path, data)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 // The files of Full.Write, and the one of ClaimsReport.Write.
@@ -38,21 +38,20 @@ func (f *Full) Write(dir string) ([]string, error) {
 	for _, t := range []table{f.personaTable(), f.seedTable()} {
 		files = append(files, file{t.name + ".csv", t.csv}, file{t.name + ".parquet", t.parquet})
 	}
-	contents := make([][]byte, len(files))
-	for i, file := range files { // all of them first: no half of an analysis is left
-		var err error
-		if contents[i], err = file.make(); err != nil {
+	b := sums.In(dir) // all or none of them: no half of an analysis is left
+	defer b.Abort()
+	var names []string
+	for _, file := range files {
+		data, err := file.make()
+		if err != nil {
 			return nil, fmt.Errorf("write %s: %w", file.name, err)
 		}
-	}
-	var names []string
-	for i, file := range files {
-		if err := atomicfile.WriteFile(filepath.Join(dir, file.name), contents[i]); err != nil {
-			return names, err
+		if err := b.Add(file.name, data); err != nil {
+			return nil, err
 		}
 		names = append(names, file.name)
 	}
-	return names, nil
+	return names, b.Commit()
 }
 
 // checkTarget refuses to replace what this program did not write.
@@ -83,7 +82,7 @@ func (r *ClaimsReport) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteFile(filepath.Join(dir, ClaimsFile), data)
+	return sums.WriteFile(filepath.Join(dir, ClaimsFile), data)
 }
 
 // encode is v as JSON, indented by two spaces and with its text as it is.
@@ -100,10 +99,11 @@ func encode(v any) ([]byte, error) {
 
 // ReadFull reads a full_analysis.json that Write wrote.
 func ReadFull(path string) (*Full, error) {
-	data, err := os.ReadFile(path)
+	file, err := sums.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read analysis: %w", err)
 	}
+	data := file.Data
 	var f Full
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, jsonError(path, data, err)
