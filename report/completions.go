@@ -11,11 +11,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/sums"
 )
 
 const rawFile = "raw_completions.json"
@@ -89,8 +91,10 @@ func (s *study) packCompletions(ctx context.Context) (*texts, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		texts, err := readTexts(filepath.Join(s.dir, h.Name, rawFile))
+		texts, err := s.readTexts(h.Name + "/" + rawFile)
 		switch {
+		case errors.Is(err, sums.ErrDamaged):
+			return nil, err
 		case errors.Is(err, fs.ErrNotExist):
 			s.notes = append(s.notes, fmt.Sprintf("%s/%s is missing, so the completions of that shard cannot be read here.", h.Name, rawFile))
 			continue
@@ -105,7 +109,13 @@ func (s *study) packCompletions(ctx context.Context) (*texts, error) {
 	return out, p.flush()
 }
 
-func readTexts(path string) (shardTexts, error) {
+func (s *study) readTexts(name string) (shardTexts, error) {
+	path := filepath.Join(s.dir, name)
+	if !slices.Contains(s.checked, name) {
+		if _, _, err := sums.Check(path); err != nil {
+			return nil, err
+		}
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

@@ -1,11 +1,13 @@
 package report
 
 import (
+	"errors"
 	"math"
 	"slices"
 
 	"personaprobe/analysis"
 	"personaprobe/experiment"
+	"personaprobe/internal/sums"
 )
 
 // readCells takes the means of groups. Intervals are of one kind throughout: personas
@@ -78,20 +80,23 @@ func (s *study) readFit() {
 
 // readCosines takes the cosines between sources and extreme bystanders from the run's
 // centroids.
-func (s *study) readCosines() {
+func (s *study) readCosines() error {
 	i := s.layerIndex()
 	if s.results == nil || i < 0 {
 		s.notes = append(s.notes, "No cosines between personas: the directory has no centroids.safetensors of a run.")
-		return
+		return nil
 	}
 	rep, err := experiment.ReadRepresentation(s.results)
+	if errors.Is(err, sums.ErrDamaged) {
+		return err
+	}
 	if err != nil { // a copy of a run may lack it
 		s.notes = append(s.notes, "No cosines between personas: "+err.Error()+".")
-		return
+		return nil
 	}
 	k := slices.Index(rep.Layers, s.layer)
 	if k < 0 {
-		return
+		return nil
 	}
 	ids := slices.Clone(s.sources)
 	names := make([]string, 0, len(ids)*3)
@@ -120,4 +125,5 @@ func (s *study) readCosines() {
 		m.values = append(m.values, row)
 	}
 	s.cosines = m
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 //go:embed assets
@@ -64,19 +64,13 @@ type field struct{ Name, Value string }
 
 // writeHTML writes report.html.
 func (s *study) writeHTML(figures []figure, texts *texts) error {
-	f, err := atomicfile.Create(filepath.Join(s.dir, htmlFile))
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := s.renderHTML(w, figures, texts); err != nil {
-		return fmt.Errorf("write %s: %w", htmlFile, err)
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", htmlFile, err)
-	}
-	return f.Commit()
+	return sums.Write(filepath.Join(s.dir, htmlFile), func(f io.Writer) error {
+		w := bufio.NewWriterSize(f, 1<<20)
+		if err := s.renderHTML(w, figures, texts); err != nil {
+			return fmt.Errorf("write %s: %w", htmlFile, err)
+		}
+		return w.Flush()
+	})
 }
 
 func (s *study) renderHTML(w io.Writer, figures []figure, texts *texts) error {

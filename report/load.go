@@ -2,11 +2,8 @@ package report
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -16,6 +13,7 @@ import (
 
 	"personaprobe/analysis"
 	"personaprobe/experiment"
+	"personaprobe/internal/sums"
 )
 
 const (
@@ -46,7 +44,9 @@ func load(ctx context.Context, dir string, opts Options) (*study, error) {
 	}
 	s := &study{dir: dir, full: full, sources: full.Sources, categories: full.Categories}
 	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
-		if s.results, err = experiment.LoadResults(dir); err != nil {
+		if s.results, err = experiment.LoadResults(dir); errors.Is(err, sums.ErrDamaged) {
+			return nil, err
+		} else if err != nil {
 			s.notes = append(s.notes, "The run itself cannot be read, so its manifest and counters are not shown: "+err.Error()+".")
 		}
 	}
@@ -56,8 +56,7 @@ func load(ctx context.Context, dir string, opts Options) (*study, error) {
 	s.readPersonas()
 	s.readCells()
 	s.readFit()
-	s.readCosines()
-	return s, s.checkInputs(ctx)
+	return s, errors.Join(s.readCosines(), s.checkInputs(ctx))
 }
 
 func readFull(dir string) (*analysis.Full, error) {
@@ -221,7 +220,8 @@ func (s *study) addShard(source, key string) {
 	}
 }
 
-// checkInputs compares the files behind the analysis with those that are there now.
+// checkInputs compares the files behind the analysis with those that are there now, and
+// those with what was written.
 func (s *study) checkInputs(ctx context.Context) error {
 	for _, in := range s.full.Inputs {
 		if err := ctx.Err(); err != nil {
@@ -230,7 +230,7 @@ func (s *study) checkInputs(ctx context.Context) error {
 		if !isOurs(in.File) {
 			continue
 		}
-		sum, err := hashFile(filepath.Join(s.dir, in.File))
+		sum, _, err := sums.Check(filepath.Join(s.dir, in.File))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			s.stale = append(s.stale, in.File+" (gone)")
@@ -239,21 +239,9 @@ func (s *study) checkInputs(ctx context.Context) error {
 		case sum != in.SHA256:
 			s.stale = append(s.stale, in.File)
 		}
+		s.checked = append(s.checked, in.File)
 	}
 	return nil
-}
-
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // level is the nominal coverage of the intervals in words.

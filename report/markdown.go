@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 // writeMarkdown writes report.md: the summary, the figures, the short tables and the
@@ -42,7 +42,7 @@ func (s *study) writeMarkdown(figures []figure) error {
 	for _, d := range definitions {
 		fmt.Fprintf(&b, "- <a id=\"def-%s\"></a>**%s**: %s (%s)\n", d.ID, escapeMarkdown(d.Term), escapeMarkdown(d.Text), escapeMarkdown(d.Source))
 	}
-	return atomicfile.WriteFile(filepath.Join(s.dir, markdownFile), b.Bytes())
+	return sums.WriteFile(filepath.Join(s.dir, markdownFile), b.Bytes())
 }
 
 func (t table) markdown(b *bytes.Buffer) {

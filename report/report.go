@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 // Options are the choices of a report. The zero value is the usual one.
@@ -92,23 +92,25 @@ func writeFigures(ctx context.Context, dir string, figures []figure) (files []st
 	if err := os.MkdirAll(folder, 0o777); err != nil { // the umask decides, as for any output
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
+	b := sums.In(folder)
+	defer b.Abort()
 	for _, f := range figures {
 		for _, format := range []struct {
 			ext    string
 			render func() ([]byte, error)
 		}{{".svg", f.svg}, {".png", f.png}} {
 			if err := ctx.Err(); err != nil {
-				return files, err
+				return nil, err
 			}
 			data, err := format.render()
 			if err != nil {
-				return files, err
+				return nil, err
 			}
-			if err := atomicfile.WriteFile(filepath.Join(folder, f.Name+format.ext), data); err != nil {
-				return files, err
+			if err := b.Add(f.Name+format.ext, data); err != nil {
+				return nil, err
 			}
 			files = append(files, figuresDir+"/"+f.Name+format.ext)
 		}
 	}
-	return files, nil
+	return files, b.Commit()
 }

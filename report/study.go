@@ -25,6 +25,7 @@ type study struct {
 	anchors    []persona // Source is the adapter, Prompted the source whose prompt it is
 	shards     []shard   // with rates
 	stale      []string  // inputs of the analysis that changed since
+	checked    []string  // those that are as they were written, or in no list
 
 	curve      []layerPoint
 	cells      map[string]map[string]estimate // source, category: mean leakage

@@ -25,6 +25,7 @@ import (
 
 	"personaprobe/experiment"
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 // DefaultProject is the original study's.
@@ -202,14 +203,14 @@ func shardFiles(r *experiment.Results, s experiment.ShardResult, start time.Time
 	files := []runFile{{"wandb-metadata.json", kindWandb, metadata}}
 	folder := s.Shard.Name()
 	for _, path := range []string{"manifest.json", folder + "/summary.json", folder + "/marker_eval.json", folder + "/raw_completions.json"} {
-		data, err := os.ReadFile(filepath.Join(r.Dir, path))
+		f, err := sums.Read(filepath.Join(r.Dir, path))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a copy of a run may leave the raw completions behind
 		}
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, runFile{path, kindOther, data})
+		files = append(files, runFile{path, kindOther, f.Data})
 	}
 	return files, nil
 }

@@ -18,6 +18,7 @@ import (
 	"personaprobe/experiment"
 	"personaprobe/hidden"
 	"personaprobe/internal/plaintext"
+	"personaprobe/internal/sums"
 	"personaprobe/lora"
 	"personaprobe/models"
 	"personaprobe/report"
@@ -58,6 +59,7 @@ func exitCode(err error) int {
 		{exitUsage, []error{errUsage, engine.ErrOptions}},
 		{exitInterrupted, []error{experiment.ErrInterrupted, hidden.ErrInterrupted, context.Canceled}},
 		{exitResources, []error{llama.ErrMemory, native.ErrMemory, cudalib.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
+		{exitInput, []error{sums.ErrDamaged}}, // in a run directory, too
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged, hidden.ErrDir}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
