@@ -16,6 +16,16 @@ import (
 // process leaves that was killed between a file and its place in the list; but it says
 // so, and stops, where a file is another one than was written.
 
+// keepInputs makes the run's copies of its inputs and lists them, where that was not done.
+func (s *store) keepInputs(prompts *Prompts) error {
+	return errors.Join(
+		keepManifest(s.dir),
+		keepDocument(filepath.Join(s.dir, taxonomyFile), s.study.Taxonomy.Document),
+		keepDocument(filepath.Join(s.dir, questionsFile), s.study.document),
+		prompts.keep(filepath.Join(s.dir, promptsFile)),
+	)
+}
+
 // keepManifest lists the manifest, should the process that wrote it not have come to it.
 func keepManifest(dir string) error {
 	path := filepath.Join(dir, manifestFile)
@@ -80,9 +90,9 @@ func (s *store) verify() error {
 		if !finished {
 			continue
 		}
-		_, err = s.readResult(shard)
-		if err == nil {
-			_, _, err = sums.Check(s.path(shard, rawFile))
+		_, _, err = sums.Check(s.path(shard, rawFile))
+		if err == nil || errors.Is(err, fs.ErrNotExist) { // which the other names better
+			_, err = s.readResult(shard)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrRunDir, removeShard(err))

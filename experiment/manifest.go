@@ -177,7 +177,7 @@ func readManifest(dir string) (Manifest, error) {
 
 // settle compares the directory's manifest with m, or begins a run with m if there is
 // none.
-func settle(dir string, m Manifest, in Inputs) (Manifest, error) {
+func settle(dir string, m Manifest) (Manifest, error) {
 	old, err := readManifest(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -199,16 +199,7 @@ func settle(dir string, m Manifest, in Inputs) (Manifest, error) {
 		}
 		return m, &ManifestError{Dir: dir, Changes: changes}
 	}
-	if err := keepManifest(dir); err != nil {
-		return m, err
-	}
-	if err := keepDocument(filepath.Join(dir, taxonomyFile), in.Study.Taxonomy.Document); err != nil {
-		return m, err
-	}
-	if err := keepDocument(filepath.Join(dir, questionsFile), in.Study.document); err != nil {
-		return m, err
-	}
-	return old, in.Prompts.keep(filepath.Join(dir, promptsFile))
+	return old, nil
 }
 
 // checkEmpty refuses a folder with other things in it, which a run might overwrite.

@@ -2,8 +2,6 @@ package experiment
 
 import (
 	"bufio"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,36 +12,24 @@ import (
 	"slices"
 	"time"
 
-	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/sums"
 )
 
 const promptsFile = "prompts.jsonl"
 
 // keep makes path the prompts' file, unless it is.
 func (p *Prompts) keep(path string) error {
-	if sum, err := sumOf(path); err == nil && sum == p.SHA256 {
+	sum, listed, err := sums.Check(path)
+	switch {
+	case errors.Is(err, sums.ErrDamaged):
+		return fmt.Errorf("%w; remove it and run again", err)
+	case err == nil && listed && sum == p.SHA256:
 		return nil
 	}
-	f, err := atomicfile.Create(path)
-	if err != nil {
+	return sums.Write(path, func(w io.Writer) error {
+		_, err := io.Copy(w, p.reader())
 		return err
-	}
-	defer f.Abort()
-	if _, err := io.Copy(f, p.reader()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return f.Commit()
-}
-
-func sumOf(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), err
+	})
 }
 
 // difference describes the first prompt that is not as in the file at path; "" if none

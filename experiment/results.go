@@ -15,10 +15,6 @@ type Results struct {
 	Study    *Study
 	Shards   []ShardResult // those that are finished, in the study's order
 	Missing  []Shard       // those that are not
-
-	// Unlisted are the folders without SHA256SUMS, whose files are taken as they are:
-	// those of earlier builds.
-	Unlisted []string
 }
 
 // ShardResult is a finished shard.
@@ -39,8 +35,9 @@ func LoadResults(dir string) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Results{Dir: dir, Manifest: m, Study: study, Unlisted: sums.Without(dir)}
+	r := &Results{Dir: dir, Manifest: m, Study: study}
 	s := &store{dir: dir, study: study}
+	folders := []string{dir}
 	for _, shard := range study.Shards() {
 		finished, err := s.finished(shard)
 		if err != nil {
@@ -55,8 +52,9 @@ func LoadResults(dir string) (*Results, error) {
 			return nil, fmt.Errorf("%w: %w", ErrInput, removeShard(err))
 		}
 		r.Shards = append(r.Shards, result)
-		r.Unlisted = append(r.Unlisted, sums.Without(s.path(shard, ""))...)
+		folders = append(folders, s.path(shard, ""))
 	}
+	sums.WarnWithout(folders...)
 	return r, nil
 }
 

@@ -73,9 +73,6 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.verify(); err != nil {
-		return nil, err
-	}
 	t, err := newTracker(s, model, opts.Progress)
 	if err != nil {
 		return nil, err

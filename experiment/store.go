@@ -50,6 +50,12 @@ func (s *store) prepare(in Inputs, now time.Time) error {
 		return err
 	}
 	s.id, s.gpus = s.manifest.ID(), in.GPUs
+	if err := s.verify(); err != nil {
+		return err
+	}
+	if err := s.keepInputs(in.Prompts); err != nil {
+		return err
+	}
 	if err := sweep(s.dir); err != nil {
 		return fmt.Errorf("clean run directory: %w", err)
 	}

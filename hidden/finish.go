@@ -46,7 +46,7 @@ func (x *extraction) finished() bool {
 		}
 	}
 	_, err := os.Stat(filepath.Join(x.partial, progressName))
-	return errors.Is(err, fs.ErrNotExist) || len(sums.Without(x.dir)) == 0
+	return errors.Is(err, fs.ErrNotExist) || sums.Has(x.dir)
 }
 
 // finish makes the final files. Files that are put together of others come first and

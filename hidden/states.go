@@ -16,10 +16,9 @@ import (
 
 // States are the finished output of an extraction.
 type States struct {
-	Job    Job
-	Rows   int
-	Listed bool // SHA256SUMS is there; earlier builds wrote none, and their files are read unchecked
-	dir    string
+	Job  Job
+	Rows int
+	dir  string
 }
 
 // OpenStates opens the directory that Extract has filled. A file that is not as it was
@@ -47,7 +46,7 @@ func openStates(dir string, check func(dir string, names ...string) error) (*Sta
 	if err != nil {
 		return nil, fmt.Errorf("hidden states in %s: %w", dir, err)
 	}
-	s := &States{Job: *j, Listed: len(sums.Without(dir)) == 0, dir: dir}
+	s := &States{Job: *j, dir: dir}
 	for _, name := range j.outputs() {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("hidden states in %s are not complete: %w; run the extraction again", dir, err)
@@ -61,6 +60,7 @@ func openStates(dir string, check func(dir string, names ...string) error) (*Sta
 		return nil, err
 	}
 	s.Rows = arrays[0].rows
+	sums.WarnWithout(dir)
 	return s, closeAll(arrays)
 }
 

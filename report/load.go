@@ -56,7 +56,10 @@ func load(ctx context.Context, dir string, opts Options) (*study, error) {
 	s.readPersonas()
 	s.readCells()
 	s.readFit()
-	return s, errors.Join(s.readCosines(), s.checkInputs(ctx))
+	if err := s.checkInputs(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.readCosines()
 }
 
 func readFull(dir string) (*analysis.Full, error) {

@@ -75,6 +75,21 @@ func cmdBroken(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(path, data, 0o666))
 }
 
+// cmdDamaged is bad with a file of a finished directory damaged meanwhile: damaged FILE
+// COMMAND ARG... The exit code is 3, and the line names the file.
+func cmdDamaged(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	whole, err := os.ReadFile(path)
+	ts.Check(err)
+	flipped := bytes.Clone(whole)
+	flipped[len(whole)/2] ^= 1
+	for _, data := range [][]byte{flipped, whole[:len(whole)/2], append(whole, '\n')} {
+		ts.Check(os.WriteFile(path, data, 0o666))
+		cmdBad(ts, false, append([]string{"3", regexp.QuoteMeta(filepath.Base(args[0])) + " is damaged: its SHA-256 is "}, args[1:]...))
+	}
+	ts.Check(os.WriteFile(path, whole, 0o666))
+}
+
 func unquote(ts *testscript.TestScript, text string) string {
 	s, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`)
 	ts.Check(err)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -168,7 +169,7 @@ func Require(dir string, names ...string) error {
 // CheckAll compares files of a folder with its list, which must have them all; without
 // a list there is nothing to compare.
 func CheckAll(dir string, names ...string) error {
-	if len(Without(dir)) > 0 {
+	if !Has(dir) {
 		return nil
 	}
 	if err := Require(dir, names...); err != nil {
@@ -182,12 +183,23 @@ func CheckAll(dir string, names ...string) error {
 	return nil
 }
 
-// Without are the folders that have no list.
-func Without(folders ...string) []string {
-	return slices.DeleteFunc(folders, func(dir string) bool {
-		_, err := os.Stat(filepath.Join(dir, Name))
-		return err == nil
-	})
+// Has reports whether a folder has a list.
+func Has(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, Name))
+	return err == nil
+}
+
+// WarnWithout logs which folders have no list: those of earlier builds.
+func WarnWithout(folders ...string) {
+	var without []string
+	for _, dir := range folders {
+		if !Has(dir) {
+			without = append(without, dir)
+		}
+	}
+	if n := len(without); n > 0 {
+		slog.Warn("no "+Name+": whether the files are as they were written is unknown", "folders", n, "first", without[0])
+	}
 }
 
 // WriteList writes a folder's list anew. The caller has the folder for itself.
