@@ -177,7 +177,7 @@ func readManifest(dir string) (Manifest, error) {
 
 // settle compares the directory's manifest with m, or begins a run with m if there is
 // none.
-func settle(dir string, m Manifest) (Manifest, error) {
+func settle(dir string, m Manifest, in Inputs) (Manifest, error) {
 	old, err := readManifest(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
