@@ -125,7 +125,8 @@ func TestDamagedRunIsRefused(t *testing.T) {
 func TestWhatWasDamagedIsMadeAgain(t *testing.T) {
 	for _, name := range []string{
 		centroidsFile, taxonomyFile, adaptedFolder, adaptedFolder + "/source_1.safetensors", compiledFile, cosineFile,
-		"source_0_seed42", "source_1_seed137/" + summaryFile, "source_1_seed137/" + sums.Name + "+" + "source_1_seed137/" + summaryFile,
+		"source_0_seed42", "source_1_seed137/" + summaryFile,
+		"source_1_seed137/" + sums.Name + "+" + "source_1_seed137/" + summaryFile,
 	} {
 		dir, in := finishedRun(t)
 		want := artefacts(t, dir)
@@ -198,7 +199,8 @@ func TestSwappedShards(t *testing.T) {
 	if err := errors.Join(os.Rename(a, c), os.Rename(b, a), os.Rename(c, b)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadResults(dir); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "is of source source_0 and seed 137") {
+	_, err := LoadResults(dir)
+	if !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "is of source source_0 and seed 137") {
 		t.Errorf("got %v", err)
 	}
 }

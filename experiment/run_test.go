@@ -471,7 +471,8 @@ func TestOneSeedOneSourceNoLayers(t *testing.T) {
 	})
 	want := []string{
 		sums.Name, compiledFile, manifestFile, promptsFile, questionsFile,
-		"source_1_seed7/" + sums.Name, "source_1_seed7/" + evalFile, "source_1_seed7/" + rawFile, "source_1_seed7/" + summaryFile, taxonomyFile,
+		"source_1_seed7/" + sums.Name, "source_1_seed7/" + evalFile, "source_1_seed7/" + rawFile,
+		"source_1_seed7/" + summaryFile, taxonomyFile,
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("files are %v, want %v", names, want)

@@ -62,11 +62,13 @@ func (x *extraction) hashPart(name string, header []byte) (string, error) {
 	}
 	want := sha256.New()
 	if state := x.progress.Hashes[name]; state != nil {
-		if err := want.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil { //nolint:forcetypeassert // documented
+		err := want.(encoding.BinaryUnmarshaler).UnmarshalBinary(state) //nolint:forcetypeassert // documented
+		if err != nil {
 			return "", fmt.Errorf("hash of %s: %w", f.Name(), err)
 		}
 		if !bytes.Equal(want.Sum(nil), body.Sum(nil)) {
-			return "", fmt.Errorf("%w: %s has not the bytes that were written to it; remove %s and run again", sums.ErrDamaged, f.Name(), x.dir)
+			return "", fmt.Errorf("%w: %s has not the bytes that were written to it; remove %s and run again",
+				sums.ErrDamaged, f.Name(), x.dir)
 		}
 	}
 	return hex.EncodeToString(whole.Sum(nil)), nil

@@ -91,10 +91,10 @@ func TestDamageWhileAJobRuns(t *testing.T) {
 			stopped++
 			if data, err := os.ReadFile(path); stopped == 5 && err == nil {
 				at := len(data) - 3
-				if name == responsesName { // within a text, so that it still is JSON
-					at = strings.Index(string(data), `"text":"`) + 9
-				} else if name == indexName {
-					at = strings.Index(string(data), `"persona":"`) + 11
+				for _, key := range []string{`"text":"`, `"persona":"`} { // a letter: it still is JSON
+					if i := strings.Index(string(data), key); i >= 0 {
+						at = i + len(key)
+					}
 				}
 				data[at] ^= 1
 				if err := os.WriteFile(path, data, 0o666); err != nil {

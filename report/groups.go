@@ -92,7 +92,7 @@ func (s *study) readCosines() error {
 	}
 	if err != nil { // a copy of a run may lack it
 		s.notes = append(s.notes, "No cosines between personas: "+err.Error()+".")
-		return nil
+		return nil //nolint:nilerr // the report says it
 	}
 	k := slices.Index(rep.Layers, s.layer)
 	if k < 0 {

@@ -83,9 +83,10 @@ func cmdDamaged(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	flipped := bytes.Clone(whole)
 	flipped[len(whole)/2] ^= 1
+	message := regexp.QuoteMeta(filepath.Base(args[0])) + " is damaged: its SHA-256 is "
 	for _, data := range [][]byte{flipped, whole[:len(whole)/2], append(whole, '\n')} {
 		ts.Check(os.WriteFile(path, data, 0o666))
-		cmdBad(ts, false, append([]string{"3", regexp.QuoteMeta(filepath.Base(args[0])) + " is damaged: its SHA-256 is "}, args[1:]...))
+		cmdBad(ts, false, append([]string{"3", message}, args[1:]...))
 	}
 	ts.Check(os.WriteFile(path, whole, 0o666))
 }

@@ -39,7 +39,8 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s is damaged: its SHA-256 is %s, %s beside it has %s; restore it from a copy, or make it again", e.Path, e.Have, Name, e.Want)
+	return fmt.Sprintf("%s is damaged: its SHA-256 is %s, %s beside it has %s; restore it from a copy, or make it again",
+		e.Path, e.Have, Name, e.Want)
 }
 
 // Is makes every DamagedError match ErrDamaged.

@@ -108,7 +108,8 @@ func TestLists(t *testing.T) {
 	line := hash([]byte("x")) + "  a\n"
 	for what, text := range map[string]string{
 		"words": "no list\n", "short": line[1:], "not hexadecimal": "x" + line[1:], "no name": line[:66] + "\n",
-		"twice": line + line, "an empty line": line + "\n" + strings.Replace(line, "a\n", "c\n", 1), "nulls": strings.Repeat("\x00", 80),
+		"twice": line + line, "an empty line": line + "\n" + strings.Replace(line, "a\n", "c\n", 1),
+		"nulls": strings.Repeat("\x00", 80),
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, Name), []byte(text), 0o666))
 		_, err := Read(path)
