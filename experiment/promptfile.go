@@ -85,6 +85,9 @@ func ReadPrompts(dir string) (first StoredPrompt, warnings []string, err error) 
 		return first, nil, err
 	}
 	path := filepath.Join(dir, promptsFile)
+	if _, _, err := sums.Check(path); err != nil {
+		return first, nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return first, nil, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"personaprobe/engine"
+	"personaprobe/internal/sums"
 )
 
 // storedPrompts reads a run's prompts.jsonl.
@@ -72,11 +73,20 @@ func TestPromptsAreStored(t *testing.T) {
 	if err := os.WriteFile(path, whole[:len(whole)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := Run(context.Background(), dir, &fakeModel{}, in, Options{}); !errors.Is(err, sums.ErrDamaged) {
+		t.Errorf("a run went on beside damaged prompts: %v", err)
+	}
+	if _, _, err := ReadPrompts(dir); !errors.Is(err, sums.ErrDamaged) {
+		t.Errorf("damaged prompts were read: %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Run(context.Background(), dir, &fakeModel{}, in, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := os.ReadFile(path); err != nil || string(again) != string(whole) {
-		t.Errorf("the damaged prompts were not written again: %v", err)
+		t.Errorf("the prompts that were removed were not written again: %v", err)
 	}
 }
 
