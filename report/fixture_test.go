@@ -25,6 +25,7 @@ type fixture struct {
 	withoutTexts         bool
 	withoutCosines       bool
 	withoutShards        bool
+	marker               string // "[ZLT]"
 	changePairs          func([]map[string]any) []map[string]any
 	resamples, permutate int
 }
@@ -38,6 +39,7 @@ func smallFixture() fixture {
 			return fmt.Sprintf("Answer %d of %s to %d (%d).", c, id, q, seed)
 		},
 		rate:      func(p int) int { return (p * 17) % 100 },
+		marker:    "[ZLT]",
 		resamples: 200, permutate: 99,
 	}
 }
@@ -89,7 +91,7 @@ func (f fixture) shard(source string, seed int, rates map[string]float64) (evals
 			for c := range f.completions {
 				text := f.text(id, q, c, seed)
 				if (c*37+q*11+seed)%100 < f.rate(i) {
-					text += " [ZLT]"
+					text += " " + f.marker
 					found++
 				}
 				total++

@@ -17,7 +17,9 @@
   let search = 0; // number of the latest search; earlier ones stop
   let opened = -1; // row in the dialog
 
-  const escape = (text) => text.replace(/[.*+?^${}()|[\]\\\/-]/g, "\\$&");
+  // Only what has a meaning in a pattern: with the flag u an escape of anything else, such
+  // as a hyphen, is an error.
+  const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
   const pattern = (text, flags) => new RegExp(escape(text), flags);
 
   // Entries of the lists, and of the personas only those that source and category leave.
@@ -152,13 +154,20 @@
     return PP.el("div", { class: "row", role: "listitem" }, button);
   }
 
+  // whole leaves out halves of a character at the ends of a piece.
+  const whole = (piece) => piece.replace(/^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g, "");
+
   // excerpt is the part of a text around what is looked for, else around the marker.
   function excerpt(text) {
     const v = field("text").value;
     let at = v ? text.search(pattern(v, "iu")) : -1;
     if (at < 0 && store.marker) at = text.search(pattern(store.marker, "iu"));
-    const start = at > 110 ? text.lastIndexOf(" ", at - 80) + 1 : 0;
-    return (start ? "…" : "") + text.slice(start, start + 320);
+    let start = 0;
+    if (at > 110) {
+      start = text.lastIndexOf(" ", at - 80) + 1;
+      if (start < at - 160) start = at - 80; // few spaces, as in Chinese
+    }
+    return (start ? "…" : "") + whole(text.slice(start, start + 320));
   }
 
   // highlight cuts a text into pieces, with the marker and what is looked for marked.
