@@ -16,7 +16,7 @@ type caveat struct {
 func (s *study) caveats() []caveat {
 	var out []caveat
 	for _, part := range []func() *caveat{
-		s.trainingSeeds, s.fewSources, s.cellSizes, s.sharedQuestions, s.surface, s.chosenLayer, s.manyTests,
+		s.betweenSources, s.trainingSeeds, s.fewSources, s.cellSizes, s.sharedQuestions, s.surface, s.chosenLayer, s.manyTests,
 		s.templateTalks,
 		s.floor, s.weakSources, s.oneSeed, s.truncation, s.toyModel,
 	} {

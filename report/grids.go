@@ -133,7 +133,7 @@ func (g cells) figure(f figure) figure {
 	return f
 }
 
-func asPercent(v float64) string { return fmt.Sprintf("%.1f", 100*v) }
+func asPercent(v float64) string { return oneDecimal(100 * v) }
 
 // heatmap is the mean leakage of every source and category.
 func (s *study) heatmap() figure {

@@ -42,7 +42,10 @@ func load(ctx context.Context, dir string, opts Options) (*study, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &study{dir: dir, full: full, sources: full.Sources, categories: full.Categories}
+	s := &study{
+		dir: dir, full: full, sources: full.Sources, categories: full.Categories,
+		nested: isNested(filepath.Join(dir, fullFile)),
+	}
 	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
 		if s.results, err = experiment.LoadResults(dir); errors.Is(err, sums.ErrDamaged) {
 			return nil, err
@@ -110,6 +113,7 @@ func shardName(source, key string) string {
 // readLayers takes the correlations and settles which layer to show.
 func (s *study) readLayers(want *int) error {
 	s.layer = -1
+	clustered := 0
 	for _, layer := range s.full.Layers.All() {
 		s.layers = append(s.layers, layer.Layer)
 		point := layerPoint{layer: layer.Layer, bySource: make(map[string]estimate)}
@@ -118,12 +122,17 @@ func (s *study) readLayers(want *int) error {
 			point.bySource[source] = spearman(a.Spearman, false)
 		}
 		s.curve = append(s.curve, point)
-		if layer.Aggregate.Spearman.ClusterBootstrap.Lower != nil {
-			s.rhoInterval = "bootstrap over cells of source and category"
+		if bounds(layer.Aggregate.Spearman.ClusterBootstrap) != nil {
+			clustered++
 		}
 	}
-	if s.rhoInterval == "" {
-		s.rhoInterval = "Bonett-Wright"
+	switch clustered {
+	case 0:
+		s.rhoInterval = bonettWright
+	case len(s.layers):
+		s.rhoInterval = clusterBootstrap
+	default:
+		s.rhoInterval = clusterBootstrap + " where that is defined, else " + bonettWright
 	}
 	switch best := s.full.BestLayer; {
 	case want != nil && slices.Contains(s.layers, *want):
@@ -248,10 +257,11 @@ func (s *study) checkInputs(ctx context.Context) error {
 }
 
 // level is the nominal coverage of the intervals in words.
-func (s *study) level() string {
-	level := s.full.Settings.Level
-	if level == 0 {
-		level = 0.95
+func (s *study) level() string { return fmt.Sprintf("%g\u00a0%%", math.Round(s.confidence()*1e6)/1e4) }
+
+func (s *study) confidence() float64 {
+	if level := s.full.Settings.Level; level != 0 {
+		return level
 	}
-	return fmt.Sprintf("%g %%", math.Round(level*1e6)/1e4)
+	return 0.95
 }

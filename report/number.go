@@ -74,7 +74,36 @@ func one(v float64) string   { return decimals(v, 1) }
 func two(v float64) string   { return decimals(v, 2) }
 func three(v float64) string { return decimals(v, 3) }
 
-func percent(v float64) string { return decimals(100*v, 1) + "\u00a0%" }
+// percent has one decimal. What is not 0 or 1 does not look like it.
+func percent(v float64) string { return oneDecimal(100*v) + "\u00a0%" }
+
+func oneDecimal(v float64) string {
+	switch {
+	case v > 0 && v < 0.05:
+		return "<0.1"
+	case v < 100 && v >= 99.95:
+		return ">99.9"
+	}
+	return decimals(v, 1)
+}
+
+// atLeast sets a positive number below the least one that shows as such.
+func atLeast(least float64, set func(float64) string) func(float64) string {
+	return func(v float64) string {
+		if v > 0 && v < least {
+			return "<" + set(least)
+		}
+		return set(v)
+	}
+}
+
+// duration sets minutes.
+func duration(minutes float64) string {
+	if minutes < 1 {
+		return atLeast(0.1, one)(60*minutes) + " seconds"
+	}
+	return one(minutes) + " minutes"
+}
 
 // grouped is an integer with a comma every three digits.
 func grouped(v float64) string {
@@ -95,8 +124,8 @@ func pValue(v float64) string {
 		return decimals(v, 2)
 	case v >= 0.00095:
 		return decimals(v, 3)
-	case v == 0:
-		return "0 (below the smallest float)"
+	case v < 1e-300: // 0 at a correlation of 1 or -1, or below the smallest number
+		return "<10⁻³⁰⁰"
 	}
 	digits, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', 1, 64), "e")
 	power, err := strconv.Atoi(exponent)

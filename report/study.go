@@ -40,6 +40,8 @@ type study struct {
 	// What the intervals are, for captions and tables.
 	questions, crossed                      bool // of rates: over questions; of means: over questions too
 	rateInterval, cellInterval, rhoInterval string
+
+	nested bool // the ICC is that of seeds within an adapter
 }
 
 // shard is one finished adapter and sampling seed.

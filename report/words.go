@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -27,32 +29,30 @@ func (s *study) cards() []card {
 	var out []card
 	if l, key, ok := s.shown(); ok {
 		rho := l.Aggregate.Spearman
-		at := func(f ...string) []string { return append([]string{"layers", key, "aggregate", "spearman"}, f...) }
-		out = append(out, card{
-			fmt.Sprintf("Spearman's ρ, layer %d", s.layer), in(rho.Coefficient, two, "rho", rho.Reason, at("rho")...),
-			say(s.level(), " interval ", s.rhoSpan(rho, at), ", p = ", in(rho.P, pValue, "p", rho.Reason, at("p_value")...)),
-		})
+		detail := say("undefined: ", why(rho.Reason))
+		if rho.Coefficient != nil {
+			detail = s.uncertainty(rho, key)
+			if e := s.within(l, key); e.call != alone && e.defined > 0 {
+				detail = append(detail, say("; within single sources ", e.span())...)
+			}
+		}
+		out = append(out, card{fmt.Sprintf("Spearman's ρ, layer %d, all bystanders", s.layer), in(rho.Coefficient, two, "rho", rho.Reason, at(key, "rho")...), detail})
 		if m := l.Aggregate.MeanLeakage; m != nil {
 			out = append(out, card{"Mean leakage of bystanders", in(m, percent, "mean", "", "layers", key, "aggregate", "mean_leakage"),
-				say("over ", whole(rho.N, "counts", at("n")...), " personas, each alike")})
+				say("over ", counted(rho.N, "persona", at(key, "n")...), form(rho.N, "", ", each alike"))})
 		}
 	}
-	out = append(out, card{"Bystander personas", whole(s.full.NumPersonas, "counts", "n_taxonomy_personas"),
-		say(whole(s.full.NumSources, "counts", "n_sources"), " sources, ", whole(len(s.categories), "counts", "categories"), " categories")})
+	categories := len(s.categories)
+	out = append(out, card{form(s.full.NumPersonas, "Bystander persona", "Bystander personas"), whole(s.full.NumPersonas, "counts", "n_taxonomy_personas"),
+		say(counted(s.full.NumSources, "source", "n_sources"), ", ", counted(categories, "category", "categories"))})
 	if found, total := s.completions(); total > 0 {
-		n := whole(total, "counts", "personas")
-		m := whole(found, "counts", "personas")
-		out = append(out, card{"Completions", n, say(m, " with the marker; ", whole(len(s.shards), "counts", "personas"), " shards")})
+		detail := say(whole(found, "counts", "personas"), " with the marker; ", counted(len(s.shards), "shard", "personas"))
+		if len(s.anchors) > 0 {
+			detail = append(detail, say("; anchors included")...)
+		}
+		out = append(out, card{form(total, "Completion", "Completions"), whole(total, "counts", "personas"), detail})
 	}
 	return out
-}
-
-// rhoSpan is the interval of a correlation that the report quotes for all sources.
-func (s *study) rhoSpan(rho analysis.Spearman, at func(...string) []string) number {
-	if bounds(rho.ClusterBootstrap) != nil {
-		return span(rho.ClusterBootstrap, two, "cluster-ci", at("cluster_bootstrap_ci")...)
-	}
-	return span(rho.BonettWright, two, "bonett-wright", at("bonett_wright_ci")...)
 }
 
 // completions are the counts of all personas and anchors.
@@ -78,27 +78,6 @@ func (s *study) summary() []phrase {
 	return out
 }
 
-func (s *study) sayAggregate() phrase {
-	l, key, ok := s.shown()
-	if !ok {
-		return say("The directory has no cosines, so the report is about leakage alone.")
-	}
-	rho := l.Aggregate.Spearman
-	at := func(f ...string) []string { return append([]string{"layers", key, "aggregate", "spearman"}, f...) }
-	if rho.Coefficient == nil {
-		return say("Whether similarity predicts leakage cannot be said: ρ is undefined (", rho.Reason, ").")
-	}
-	verdict := "The data do not settle whether similarity to the source predicts leakage"
-	if i := s.curve[s.layerIndex()].aggregate.Interval; i != nil && i.Lo > 0 {
-		verdict = "The more similar the base model holds a persona to be to the source, the more the marker leaks to it"
-	} else if i != nil && i.Hi < 0 {
-		verdict = "The more similar the base model holds a persona to be to the source, the less the marker leaks to it"
-	}
-	return say(verdict, ": over ", whole(rho.N, "counts", at("n")...), " bystanders Spearman's ρ of cosine (layer ", s.layerNumber(), ") and leakage is ",
-		in(rho.Coefficient, three, "rho", "", at("rho")...), " (", s.level(), " interval, ", s.rhoInterval, ": ", s.rhoSpan(rho, at),
-		"; p = ", in(rho.P, pValue, "p", "", at("p_value")...), ").")
-}
-
 // saySources gives the range of the sources' correlations.
 func (s *study) saySources() phrase {
 	l, key, ok := s.shown()
@@ -110,13 +89,15 @@ func (s *study) saySources() phrase {
 		rho  number
 	}
 	var rows []row
-	significant := 0
+	significant, missing := 0, 0
 	for source, a := range l.PerSource.All() {
-		if a.Spearman.Coefficient == nil {
+		p := a.Spearman
+		if p.Coefficient == nil {
+			missing++
 			continue
 		}
-		rows = append(rows, row{words(source), in(a.Spearman.Coefficient, three, "rho", "", "layers", key, "per_source", source, "spearman", "rho")})
-		if a.Spearman.Holm != nil && *a.Spearman.Holm < 0.05 {
+		rows = append(rows, row{words(source), in(p.Coefficient, three, "rho", "", "layers", key, "per_source", source, "spearman", "rho")})
+		if p.Holm != nil && *p.Holm < 0.05 && (math.Abs(*p.Coefficient) < 1 || p.PermutationP == nil || *p.PermutationP < 0.05) {
 			significant++
 		}
 	}
@@ -125,8 +106,16 @@ func (s *study) saySources() phrase {
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return compareValues(a.rho.Value, b.rho.Value) })
 	lo, hi := rows[0], rows[len(rows)-1]
-	return say("Within single sources ρ runs from ", lo.rho, " (", lo.name, ") to ", hi.rho, " (", hi.name, "); ",
-		whole(significant, "p-holm", "layers", key, "per_source"), " of ", whole(len(rows), "counts", "layers", key, "per_source"), " have p below 0.05 after Holm's adjustment.")
+	out := say("Within single sources ρ runs from ", lo.rho, " (", lo.name, ") to ", hi.rho, " (", hi.name, "); ")
+	if lo.rho.Text == hi.rho.Text {
+		out = say("Within each of ", len(rows), " sources ρ is ", lo.rho, "; ")
+	}
+	out = append(out, say(whole(significant, "p-holm", "layers", key, "per_source"), " of ", whole(len(rows), "counts", "layers", key, "per_source"), " ",
+		form(significant, "has", "have"), " p below 0.05 after Holm's adjustment")...)
+	if missing > 0 {
+		out = append(out, say("; in ", missing, " more it is undefined")...)
+	}
+	return append(out, say(".")...)
 }
 
 // sayPartial holds all known covariates fixed.
@@ -144,7 +133,7 @@ func (s *study) sayPartial() phrase {
 		return nil
 	}
 	at := []string{"layers", key, "aggregate", "partial_spearman", name}
-	return say("With the prompts' surface held fixed (", strings.ReplaceAll(name, "+", ", "), ") the correlation is ",
+	return say("With ", listed(strings.Split(name, "+")), " of the prompts held fixed the correlation over all bystanders is ",
 		in(last.Coefficient, three, "partial", "", append(at, "rho")...), " (p = ", in(last.P, pValue, "p", "", append(at, "p_value")...), ").")
 }
 
@@ -157,8 +146,14 @@ func (s *study) sayLeakage() phrase {
 		r, _ := s.full.BySource.Get(source)
 		return say(in(r.Mean, percent, "mean", "", "by_source", source, "mean"), bracketed(s.meanSpan(r, "by_source", source)))
 	}
-	most, least := order[0], order[len(order)-1]
-	return say("The marker leaks most from ", words(most), ", to ", mean(most), " of its bystanders' completions, and least from ", words(least), ", to ", mean(least), ".")
+	most, least := ends(order, func(source string) float64 { return *s.bySource[source].Value })
+	switch {
+	case least == nil && *s.bySource[order[0]].Value == 0:
+		return nil // said of the bystanders
+	case least == nil:
+		return say("The marker leaks alike from all ", len(order), " sources, at a mean rate of ", mean(order[0]), ".")
+	}
+	return say("The marker leaks most from ", listed(most), ", at a mean rate of ", mean(most[0]), " over its bystanders, and least from ", listed(least), ", at ", mean(least[0]), ".")
 }
 
 // meanSpan is the interval of a mean that the report shows throughout.
@@ -170,38 +165,57 @@ func (s *study) meanSpan(r analysis.RateSummary, path ...string) number {
 }
 
 func (s *study) sayCategories() phrase {
+	values := make(map[string]float64)
 	var names []string
 	for category, r := range s.full.ByCategory.All() {
 		if r.Mean != nil {
-			names = append(names, category)
+			names, values[category] = append(names, category), *r.Mean
 		}
 	}
-	if len(names) < 2 {
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(values[b], values[a]) })
+	most, least := ends(names, func(c string) float64 { return values[c] })
+	if least == nil {
 		return nil
 	}
 	mean := func(c string) number {
 		r, _ := s.full.ByCategory.Get(c)
 		return in(r.Mean, percent, "mean", "", "by_category", c, "mean")
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return compareValues(mean(b).Value, mean(a).Value) })
-	most, least := names[0], names[len(names)-1]
-	return say("By kind of persona it leaks most to the category ", words(most), " (", mean(most), ") and least to ", words(least), " (", mean(least), ").")
+	return say("By category of persona, all sources together, it leaks most to ", listed(most), " (", mean(most[0]), ") and least to ", listed(least), " (", mean(least[0]), ").")
 }
 
 func (s *study) sayExtremes() phrase {
-	high, _ := extremes(s.personas, 1)
-	if len(high) == 0 {
+	n := len(s.personas)
+	if n == 0 {
 		return nil
 	}
-	zero := 0
+	zero, top := 0, filter(s.personas, func(p persona) bool { return p.Rate == s.highest() })
 	for _, p := range s.personas {
 		if p.Rate == 0 {
 			zero++
 		}
 	}
-	p := s.personas[high[0]]
-	return say("The leakiest bystander is ", p.shortName(), " under ", words(p.Source), " with ", s.rateOf(p), bracketed(s.rateSpan(p)), "; ",
-		whole(zero, "counts", "personas"), " of ", whole(len(s.personas), "counts", "personas"), " bystanders never wrote the marker.")
+	switch {
+	case zero == n:
+		return say("No bystander wrote the marker: ", form(n, "its rate is 0.", fmt.Sprintf("all %s rates are 0.", grouped(float64(n)))))
+	case len(top) == n && n > 1:
+		return say("All ", counted(n, "bystander", "personas"), " have the same rate, ", s.rateOf(top[0]), ".")
+	case len(top) > 1:
+		return say("The highest rate, ", s.rateOf(top[0]), ", is that of ", counted(len(top), "bystander", "personas"), "; ",
+			outOf(zero, n, "bystander", "personas"), " never wrote the marker.")
+	}
+	p := top[0]
+	return say("The bystander with the highest rate is ", p.shortName(), " under ", words(p.Source), ", ", s.rateOf(p), bracketed(s.rateSpan(p)), "; ",
+		outOf(zero, n, "bystander", "personas"), " never wrote the marker.")
+}
+
+// highest is the largest rate of a bystander.
+func (s *study) highest() float64 {
+	most := 0.0
+	for _, p := range s.personas {
+		most = max(most, p.Rate)
+	}
+	return most
 }
 
 func (s *study) rateOf(p persona) number {
@@ -236,7 +250,11 @@ func (s *study) sayAnchors() phrase {
 		return nil
 	}
 	slices.SortStableFunc(rates, func(a, b number) int { return compareValues(a.Value, b.Value) })
-	return say("Asked as their own source, the adapters write the marker in ", rates[0], " to ", rates[len(rates)-1], " of completions.")
+	what := say(rates[0], " to ", rates[len(rates)-1])
+	if rates[0].Text == rates[len(rates)-1].Text {
+		what = say(rates[0])
+	}
+	return say("Asked as their own source, the adapters write the marker in ", what, " of completions.")
 }
 
 func (s *study) sayConcordance() phrase {
@@ -244,8 +262,9 @@ func (s *study) sayConcordance() phrase {
 	if w.W == nil {
 		return nil
 	}
-	return say("The ", whole(w.NumJudges, "kendall-w", "kendall_w", "n_judges"), " sources order the ", whole(w.NumItems, "kendall-w", "kendall_w", "n_items"), " categories with a concordance of W = ",
-		in(w.W, two, "kendall-w", "", "kendall_w", "W"), " (p = ", in(w.P, pValue, "kendall-w", "", "kendall_w", "p"), ").")
+	at := func(f string) []string { return []string{"kendall_w", f} }
+	return say("The ", counted(w.NumJudges, "source", at("n_judges")...), " order the ", counted(w.NumItems, "category", at("n_items")...), " with a concordance of W = ",
+		in(w.W, two, "kendall-w", "", at("W")...), " (p = ", in(w.P, pValue, "kendall-w", "", at("p")...), ").")
 }
 
 func (s *study) sayAgreement() phrase {
@@ -259,7 +278,11 @@ func (s *study) sayAgreement() phrase {
 		return nil
 	}
 	slices.SortStableFunc(all, func(a, b number) int { return compareValues(a.Value, b.Value) })
-	return say("Sampling seeds agree on the personas' rates with an ICC(3,1) from ", all[0], " to ", all[len(all)-1], ".")
+	out := say("The agreement of the personas' rates over ", s.raters(), ", ICC(3,1), is ", all[0])
+	if last := all[len(all)-1]; last.Text != all[0].Text {
+		out = append(out, say(" to ", last, ", by source")...)
+	}
+	return append(out, say(".")...)
 }
 
 // sayCompute is what the completions cost.
@@ -268,15 +291,15 @@ func (s *study) sayCompute() phrase {
 	if c == nil {
 		return nil
 	}
-	out := say("The sampling took ", in(&c.WallMinutes, one, "compute", "", "compute", "wall_minutes"), " minutes")
+	out := say("The sampling took ", in(&c.WallMinutes, duration, "compute", "", "compute", "wall_minutes"))
 	if c.Device != "" {
 		out = append(out, say(" on ", c.Device)...)
 	}
 	if c.GPUHours > 0 {
-		out = append(out, say(", ", in(&c.GPUHours, two, "compute", "", "compute", "gpu_hours"), " GPU-hours")...)
+		out = append(out, say(", ", in(&c.GPUHours, atLeast(0.01, two), "compute", "", "compute", "gpu_hours"), " GPU-hours")...)
 	}
 	if c.Tokens > 0 {
-		out = append(out, say(", for ", whole(c.Tokens, "compute", "compute", "n_tokens"), " new tokens")...)
+		out = append(out, say(", for ", whole(c.Tokens, "compute", "compute", "n_tokens"), " new ", plural(c.Tokens, "token"))...)
 	}
 	return append(out, say(".")...)
 }
