@@ -25,6 +25,7 @@ type figure struct {
 	Alt     string // for those who cannot see it: what comes out, in words
 	Source  []ref  // artefacts that the values are from
 
+	lacking       []string // what pixels draw as numbers
 	width, height vg.Length
 	draw          func(c draw.Canvas)
 }
@@ -33,7 +34,8 @@ type figure struct {
 const pngDPI = 160
 
 // svg renders the figure as SVG. Text stays text; readers without the Liberation
-// fonts get Arial or Helvetica, which have the same widths.
+// fonts get Arial or Helvetica, which have the same widths, and for other scripts their
+// own fonts.
 func (f figure) svg() ([]byte, error) {
 	canvas := vgsvg.NewWith(vgsvg.UseWH(f.width, f.height))
 	f.draw(draw.New(canvas))
@@ -45,21 +47,36 @@ func (f figure) svg() ([]byte, error) {
 		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;")), nil
 }
 
-// png renders the figure in pixels, for places that take no SVG.
-func (f figure) png() ([]byte, error) {
-	canvas := vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(pngDPI))
-	f.draw(draw.New(canvas))
-	var b bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(&b); err != nil {
-		return nil, fmt.Errorf("draw %s.png: %w", f.Name, err)
+// png renders the figure in pixels, for places that take no SVG. lacking are the texts
+// that its font lacks, which it has as [1], [2] and so on, with a note below.
+func (f figure) png() (data []byte, lacking []string, err error) {
+	canvas := f.pixels(0, &lacking)
+	if len(lacking) > 0 {
+		note := sans(8.5, ink)
+		const strip = 16 * vg.Length(1)
+		canvas = f.pixels(strip, &lacking)
+		c := draw.New(canvas)
+		white(draw.Crop(c, 0, 0, 0, strip-f.height-strip))
+		c.FillText(note, vg.Point{X: 10, Y: 5}, fmt.Sprintf("[1] to [%d]: characters that this picture's font lacks; %s and the SVG have them.", len(lacking), markdownFile))
 	}
-	return b.Bytes(), nil
+	var b bytes.Buffer
+	if _, err := (vgimg.PngCanvas{Canvas: canvas.Canvas}).WriteTo(&b); err != nil {
+		return nil, nil, fmt.Errorf("draw %s.png: %w", f.Name, err)
+	}
+	return b.Bytes(), lacking, nil
+}
+
+// pixels draws the figure above a strip.
+func (f figure) pixels(strip vg.Length, lacking *[]string) pixels {
+	p := pixels{vgimg.NewWith(vgimg.UseWH(f.width, f.height+strip), vgimg.UseDPI(pngDPI)), lacking}
+	f.draw(draw.Crop(draw.NewCanvas(p, f.width, f.height+strip), 0, 0, strip, 0))
+	return p
 }
 
 // sans is a text style of the figures' font.
 func sans(points float64, c color.Color) text.Style {
 	return text.Style{
-		Color: c, Handler: plot.DefaultTextHandler,
+		Color: c, Handler: textHandler,
 		Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(points)},
 	}
 }

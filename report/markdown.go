@@ -29,7 +29,11 @@ func (s *study) writeMarkdown(figures []figure) error {
 	}
 	b.WriteString("\n## Figures\n")
 	for _, f := range figures {
-		fmt.Fprintf(&b, "\n### %s\n\n![%s](%s/%s.png)\n\n%s\n", escapeMarkdown(f.Title), escapeMarkdown(f.Alt), figuresDir, f.Name, escapeMarkdown(f.Caption))
+		format := "png"
+		if len(f.lacking) > 0 {
+			format = "svg"
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n![%s](%s/%s.%s)\n\n%s\n", escapeMarkdown(f.Title), escapeMarkdown(f.Alt), figuresDir, f.Name, format, escapeMarkdown(f.Caption))
 	}
 	b.WriteString("\n## Tables\n")
 	for _, t := range s.tables() {

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -16,6 +17,8 @@ type Options struct {
 	Layer *int
 	// OmitCompletions leaves the completions out of report.html, to make it small.
 	OmitCompletions bool
+	// Log takes warnings, such as of characters that a picture's font lacks. nil: none.
+	Log *slog.Logger
 }
 
 // Validate reports options out of range.
@@ -53,7 +56,7 @@ func Write(ctx context.Context, dir string, opts Options) ([]string, error) {
 	}
 	s.hasTexts = packed.catalogue.Total > 0
 	figures := s.figures()
-	files, err := writeFigures(ctx, dir, figures)
+	files, err := writeFigures(ctx, dir, figures, opts.Log)
 	if err != nil {
 		return files, err
 	}
@@ -87,29 +90,42 @@ func (s *study) figures() []figure {
 	return out
 }
 
-func writeFigures(ctx context.Context, dir string, figures []figure) (files []string, err error) {
+// writeFigures writes every figure in both formats, and says in its caption what the
+// picture's font lacks.
+func writeFigures(ctx context.Context, dir string, figures []figure, log *slog.Logger) (files []string, err error) {
 	folder := filepath.Join(dir, figuresDir)
 	if err := os.MkdirAll(folder, 0o777); err != nil { // the umask decides, as for any output
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
 	b := sums.In(folder)
 	defer b.Abort()
-	for _, f := range figures {
-		for _, format := range []struct {
-			ext    string
-			render func() ([]byte, error)
-		}{{".svg", f.svg}, {".png", f.png}} {
-			if err := ctx.Err(); err != nil {
-				return nil, err
+	for i, f := range figures {
+		if err := ctx.Err(); err != nil {
+			return files, err
+		}
+		vector, err := f.svg()
+		if err != nil {
+			return files, err
+		}
+		picture, lacking, err := f.png()
+		if err != nil {
+			return files, err
+		}
+		if len(lacking) > 0 {
+			figures[i].lacking = lacking
+			figures[i].Caption += " " + legend(lacking)
+			if log != nil {
+				log.Warn("the PNG's font lacks characters, which are numbered there; the SVG has them", "figure", f.Name+".png", "characters", lacking)
 			}
-			data, err := format.render()
-			if err != nil {
-				return nil, err
+		}
+		for _, file := range []struct {
+			name string
+			data []byte
+		}{{f.Name + ".svg", vector}, {f.Name + ".png", picture}} {
+			if err := b.Add(file.name, file.data); err != nil {
+				return files, err
 			}
-			if err := b.Add(f.Name+format.ext, data); err != nil {
-				return nil, err
-			}
-			files = append(files, figuresDir+"/"+f.Name+format.ext)
+			files = append(files, figuresDir+"/"+file.name)
 		}
 	}
 	return files, b.Commit()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/urfave/cli/v2"
 
@@ -34,7 +35,7 @@ What is missing, the report says; it computes no statistic of its own.`,
 			if err != nil {
 				return err
 			}
-			opts := report.Options{OmitCompletions: o.NoCompletions}
+			opts := report.Options{OmitCompletions: o.NoCompletions, Log: slog.Default()}
 			if c.IsSet("layer") {
 				opts.Layer = &o.Layer
 			}
