@@ -103,7 +103,7 @@ func (s *study) categoryBars() figure {
 	rows := (len(titles) + cols - 1) / cols
 	return figure{
 		Name: "category_bars", Title: "Leakage by category",
-		Caption: "Mean leakage rate of the bystanders of each category; whiskers are " + s.cellInterval + ".",
+		Caption: "Mean leakage rate of the bystanders of each category; whiskers, where there are any, are " + s.cellInterval + ".",
 		Alt:     "Bar charts of mean leakage by category, for all sources and each; the category table has the values.",
 		Source:  []ref{{File: fullFile, Path: "/by_category"}, {File: fullFile, Path: "/cells"}},
 		width:   vg.Length(cols) * 4.5 * vg.Inch, height: vg.Length(rows)*(vg.Length(len(s.categories))*17+62) + 60,
@@ -140,15 +140,14 @@ func (s *study) leakyDetail() figure {
 		rows = max(rows, len(s.bystanders(source)))
 	}
 	return figure{
-		Name: "leaky_sources", Title: "The leakiest sources, persona by persona",
-		Caption: fmt.Sprintf("Every bystander of the %d sources with the highest mean leakage, by category and falling rate; "+
-			"whiskers are %s.", len(sources), s.rateInterval),
-		Alt:    "Dot plots of the leakage rate of every bystander of the leakiest sources; the persona table has the values.",
-		Source: []ref{{File: fullFile, Path: "/personas"}},
-		width:  max(6.5*vg.Inch, vg.Length(len(sources))*3.9*vg.Inch+20), height: vg.Length(rows)*12.5 + 146,
+		Name: "leaky_sources", Title: s.leakyTitle(sources) + ", persona by persona",
+		Caption: fmt.Sprintf("Every bystander of %s, by category and falling rate; whiskers are %s.", s.whose(sources), s.rateInterval),
+		Alt:     "Dot plots of the leakage rate of every bystander of " + s.whose(sources) + "; the persona table has the values.",
+		Source:  []ref{{File: fullFile, Path: "/personas"}},
+		width:   max(6.5*vg.Inch, vg.Length(len(sources))*3.9*vg.Inch+20), height: vg.Length(rows)*12.5 + 146,
 		draw: func(c draw.Canvas) {
 			p := panels{
-				title: "Leakage of every bystander of the leakiest sources", rows: 1, cols: max(1, len(sources)), bottom: 36,
+				title: "Leakage of every bystander", rows: 1, cols: max(1, len(sources)), bottom: 36,
 				note: "Whiskers: " + s.rateInterval + ". Colour and shape: category, in the order of the key; within it by falling rate.",
 			}
 			for i, cell := range p.cut(c)[0][:len(sources)] {
@@ -157,6 +156,25 @@ func (s *study) leakyDetail() figure {
 			s.flatKey(draw.Crop(c, 10, -10, p.foot(c)+15, 0))
 		},
 	}
+}
+
+// whose is what a figure of some of the sources shows.
+func (s *study) whose(sources []string) string {
+	switch n := len(sources); {
+	case n == 1 && len(s.sources) == 1:
+		return "the one source"
+	case n == len(s.sources):
+		return fmt.Sprintf("all %d sources, the leakiest first", n)
+	default:
+		return fmt.Sprintf("the %d of %d sources with the highest mean leakage", n, len(s.sources))
+	}
+}
+
+func (s *study) leakyTitle(sources []string) string {
+	if len(sources) == len(s.sources) {
+		return form(len(sources), "The source", "The sources")
+	}
+	return "The leakiest sources"
 }
 
 // dots has a row per bystander of a source.

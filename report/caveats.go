@@ -1,9 +1,15 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"personaprobe/models/tiny"
 )
 
 // caveat is a limit of the study that a reader of its numbers has to know.
@@ -18,7 +24,7 @@ func (s *study) caveats() []caveat {
 	for _, part := range []func() *caveat{
 		s.betweenSources, s.trainingSeeds, s.fewSources, s.cellSizes, s.sharedQuestions, s.surface, s.chosenLayer, s.manyTests,
 		s.templateTalks,
-		s.floor, s.weakSources, s.oneSeed, s.truncation, s.toyModel,
+		s.floor, s.ceiling, s.weakSources, s.oneSeed, s.truncation, s.toyModel,
 	} {
 		if c := part(); c != nil {
 			out = append(out, *c)
@@ -29,19 +35,9 @@ func (s *study) caveats() []caveat {
 
 func newCaveat(title string, parts ...any) *caveat { return &caveat{title, say(parts...)} }
 
-// trainingSeeds counts the adapters of each source: t<k>_seed<s> are keys of several.
+// trainingSeeds counts the adapters of each source.
 func (s *study) trainingSeeds() *caveat {
-	adapters := make(map[string]map[string]bool)
-	for _, h := range s.shards {
-		training, _, several := strings.Cut(h.Key, "_seed")
-		if !several {
-			training = ""
-		}
-		if adapters[h.Source] == nil {
-			adapters[h.Source] = make(map[string]bool)
-		}
-		adapters[h.Source][training] = true
-	}
+	adapters := s.adapters()
 	if len(adapters) == 0 {
 		return newCaveat("Training seeds", "The data do not say how many adapters were trained for each source, and rates are pooled over sampling seeds. "+
 			"No interval here covers how another training run would leak.")
@@ -53,10 +49,14 @@ func (s *study) trainingSeeds() *caveat {
 		}
 	}
 	if single == 0 {
-		return newCaveat("Training seeds", "Every source has several adapters, pooled into one rate; the ICC treats each adapter and seed as one rater.")
+		return newCaveat("Training seeds", "Every source has several adapters, pooled into one rate with all their sampling seeds. Sampling seeds are repeated within an adapter; "+
+			"they are not further training runs. No interval here covers how a newly trained adapter would leak.")
 	}
-	return newCaveat("Training seeds", whole(single, "counts", "sources"), " of ", whole(len(adapters), "counts", "sources"), " sources have a single trained adapter. Sampling seeds repeat the sampling, not the training: "+
-		"no interval here covers how a newly trained adapter would leak.")
+	what := say(outOf(single, len(adapters), "source", "sources"), form(single, " has", " have"), " a single trained adapter.")
+	if single == len(adapters) {
+		what = say(form(single, "The source has", "Every source has"), " a single trained adapter.")
+	}
+	return newCaveat("Training seeds", what, " Sampling seeds repeat the sampling, not the training: no interval here covers how a newly trained adapter would leak.")
 }
 
 func (s *study) fewSources() *caveat {
@@ -64,14 +64,17 @@ func (s *study) fewSources() *caveat {
 	if n >= 20 {
 		return nil
 	}
-	return newCaveat("Few sources", whole(n, "counts", "n_sources"), " sources were chosen, not drawn at random. Statements over all sources describe these; "+
-		"intervals that resample groups of so few are too narrow.")
+	return newCaveat("Few sources", "There ", form(n, "is ", "are "), counted(n, "source", "n_sources"), ". Statements over all sources describe ", form(n, "it", "these"),
+		", not sources in general; intervals that resample groups are too narrow with fewer than about 20 groups.")
 }
 
 func (s *study) cellSizes() *caveat {
 	least, most := 0, 0
 	for _, row := range s.full.Cells.All() {
 		for _, c := range row.All() {
+			if c.N == 0 {
+				continue
+			}
 			if least == 0 || c.N < least {
 				least = c.N
 			}
@@ -81,27 +84,34 @@ func (s *study) cellSizes() *caveat {
 	switch {
 	case most == 0 || least >= 15:
 		return nil
+	case most == 1:
+		return newCaveat("Small cells", "Each cell of source and category has 1 persona, so its mean has no interval over personas.")
 	case least == most:
-		return newCaveat("Small cells", "Each cell of source and category has ", whole(most, "counts", "cells"), " personas. Their means are uncertain, and bootstrap intervals of so few are too short.")
+		return newCaveat("Small cells", "Each cell of source and category has ", counted(most, "persona", "cells"), ". Their means are uncertain, and bootstrap intervals of so few are too short.")
 	}
-	return newCaveat("Small cells", "Cells of source and category have ", whole(least, "counts", "cells"), " to ", whole(most, "counts", "cells"),
-		" personas. Their means are uncertain, and bootstrap intervals of so few are too short.")
+	return newCaveat("Small cells", "Cells of source and category have ", whole(least, "counts", "cells"), " to ", counted(most, "persona", "cells"),
+		". The means of the small ones are uncertain, and bootstrap intervals of so few are too short.")
 }
 
 func (s *study) sharedQuestions() *caveat {
-	n := 0
+	least, most := math.MaxInt, 0
 	for _, p := range s.full.Personas {
-		n = max(n, p.NumQuestions)
+		if p.Rate != nil {
+			least, most = min(least, p.NumQuestions), max(most, p.NumQuestions)
+		}
 	}
-	if n == 0 {
+	if most == 0 {
 		return newCaveat("Shared questions", "Completions by question are not known, so no interval of a rate can allow for the questions that its completions share.")
 	}
-	text := "Wilson intervals take completions as independent and are too narrow for that; intervals over questions are in full_analysis.json."
-	if s.questions {
-		text = "Intervals of rates therefore resample questions."
+	what := say("All personas answer the same ", whole(most, "counts", "personas", "0", "n_questions"), " questions.")
+	switch {
+	case least < most:
+		what = say("Personas answer up to ", whole(most, "counts", "personas"), " ", plural(most, "question"), ", which they share; for some fewer are known.")
+	case most == 1:
+		what = say("All personas answer the same question.")
 	}
-	return newCaveat("Shared questions", "All personas answer the same ", whole(n, "counts", "personas", "0", "n_questions"), " questions. ", text,
-		" Other questions might give other rates.")
+	return newCaveat("Shared questions", what, " Wilson intervals take completions as independent and are too narrow for that; bootstrap intervals over questions allow for it. "+
+		"Other questions might give other rates.")
 }
 
 // surface says which surface covariates go along with leakage.
@@ -109,7 +119,7 @@ func (s *study) surface() *caveat {
 	if len(s.full.Covariates) == 0 {
 		return newCaveat("Surface confounds", "The prompts are not known, so nothing rules out that their length or wording explains the correlation.")
 	}
-	parts := []any{"Similarity in meaning goes along with similarity in wording. Spearman's ρ with leakage: "}
+	parts := []any{"Similarity in meaning often goes along with similarity in wording and length. Spearman's ρ of these with leakage: "}
 	first := true
 	for name, c := range s.full.Covariates.All() {
 		if !first {
@@ -129,54 +139,68 @@ func (s *study) chosenLayer() *caveat {
 	if len(s.layers) < 2 {
 		return nil
 	}
-	best := say("none")
-	if s.full.BestLayer != nil {
-		best = say(number{Text: strings.TrimPrefix(*s.full.BestLayer, "layer_"), Def: "layer", At: ref{File: fullFile, Path: "/best_layer"}})
-	}
 	if s.chosen {
-		return newCaveat("Layer chosen on the data", "Layer ", s.layerNumber(), " is shown because it has the largest ρ of ", whole(len(s.layers), "counts", "layers"),
+		return newCaveat("Layer chosen on the data", "Layer ", s.layerNumber(), " is shown because it has the largest ρ over all bystanders of ", whole(len(s.layers), "counts", "layers"),
 			" layers on the same data; its ρ and interval have no adjustment for that choice.")
 	}
-	return newCaveat("Several layers", whole(len(s.layers), "counts", "layers"), " layers were analysed; layer ", s.layerNumber(), " is shown. The largest ρ is at layer ", best,
-		", chosen on the data it is judged by.")
+	what := say(whole(len(s.layers), "counts", "layers"), " layers were analysed; layer ", s.layerNumber(), " is shown.")
+	if s.full.BestLayer == nil {
+		return newCaveat("Several layers", what, " No layer has a defined ρ over all bystanders.")
+	}
+	best := number{Text: strings.TrimPrefix(*s.full.BestLayer, "layer_"), Def: "layer", At: ref{File: fullFile, Path: "/best_layer"}}
+	return newCaveat("Several layers", what, " The largest ρ over all bystanders is at layer ", best, ", chosen on the data it is judged by.")
 }
 
 func (s *study) manyTests() *caveat {
-	return newCaveat("Many tests", "p-values are adjusted within a family (the layers, the sources, the categories), not over the whole report. "+
+	return newCaveat("Many tests", "Plain p-values are not adjusted for the number of tests. Holm's are, within a family (the layers, the sources, the categories), not over the whole report. "+
 		"The artefacts do not say which analyses were planned before the data were seen.")
 }
 
-// floor warns where many rates are 0: ranks cannot tell those apart.
-func (s *study) floor() *caveat {
-	zero := 0
+// floor warns where many rates are 0, or 1: ranks cannot tell those apart.
+func (s *study) floor() *caveat   { return s.bound(0, "Rates at the floor", "hardly leak") }
+func (s *study) ceiling() *caveat { return s.bound(1, "Rates at the ceiling", "nearly always leak") }
+
+func (s *study) bound(rate float64, title, what string) *caveat {
+	n, all := 0, len(s.personas)
 	for _, p := range s.personas {
-		if p.Rate == 0 {
-			zero++
+		if p.Rate == rate {
+			n++
 		}
 	}
-	if zero*10 < len(s.personas) || zero == 0 {
+	if n*10 < all || n < 2 {
 		return nil
 	}
-	return newCaveat("Rates at the floor", whole(zero, "counts", "personas"), " of ", whole(len(s.personas), "counts", "personas"), " bystanders have a rate of exactly 0 and share one rank: "+
-		"differences between personas that hardly leak are not seen.")
+	return newCaveat(title, outOf(n, all, "bystander", "personas"), " have a rate of exactly ", fmt.Sprint(rate), " and share one rank: "+
+		"differences between personas that ", what, " are not seen.")
 }
 
 // weakSources are adapters that hardly learned their own marker.
 func (s *study) weakSources() *caveat {
-	var parts []any
+	var weak, more []any
+	list := func(to []any, parts ...any) []any {
+		if len(to) > 0 {
+			to = append(to, ", ")
+		}
+		return append(to, parts...)
+	}
 	for _, a := range s.anchors {
-		if a.Prompted == a.Source && a.Rate < 0.5 {
-			if len(parts) > 0 {
-				parts = append(parts, ", ")
-			}
-			parts = append(parts, words(a.Source)+" ", s.rateOf(a))
+		if a.Prompted != a.Source || a.Rate >= 0.5 {
+			continue
+		}
+		weak = list(weak, words(a.Source)+" ", s.rateOf(a))
+		if mean := s.bySource[a.Source].Value; mean != nil && *mean > a.Rate {
+			more = list(more, words(a.Source)+" ", in(mean, percent, "mean", "", "by_source", a.Source, "mean"))
 		}
 	}
-	if len(parts) == 0 {
+	if len(weak) == 0 {
 		return nil
 	}
-	return newCaveat("Weak sources", append(append([]any{"Asked as themselves, some adapters write the marker in less than half of the completions ("}, parts...),
-		"): what they do not have, they cannot leak.")...)
+	text := say("Asked as themselves, some adapters write the marker in less than half of the completions (", say(weak...),
+		"). Little leakage from such a source may mean that it learned little, not that its neighbours are far.")
+	if len(more) > 0 {
+		text = append(text, say(" Some even write it more often as their bystanders, on average (", say(more...), "): what they learned is not tied to the persona.")...)
+	}
+	return &caveat{"Weak sources", text}
 }
 
 func (s *study) oneSeed() *caveat {
@@ -192,14 +216,32 @@ func (s *study) truncation() *caveat {
 		return nil
 	}
 	return newCaveat("Truncated completions", whole(c.Truncated, "compute", "compute", "n_truncated"), " of ", whole(c.Completions, "compute", "compute", "n_completions"),
-		" completions reached the limit of new tokens. A marker at the end of their full text would be unseen.")
+		" ", plural(c.Completions, "completion"), " reached the limit of new tokens. A marker that would have come after it is not seen.")
 }
 
+// toyModel goes by the model's hash, whatever personas, names and adapters a run has.
 func (s *study) toyModel() *caveat {
-	if s.results == nil || !strings.HasPrefix(s.results.Manifest.Paths["personas"], "embedded") || s.results.Manifest.Base != "tiny" {
+	if modelHash(filepath.Join(s.dir, manifestFile)) != tiny.ModelSHA256 {
 		return nil
 	}
-	return newCaveat("A toy model", "This run used the embedded model of a few million parameters. It shows the pipeline; its numbers say nothing about real models.")
+	return newCaveat("A toy model", "The base model of this run is the embedded one of a few million parameters. It shows the pipeline; its numbers say nothing about real models.")
+}
+
+// modelHash is the base model's in a manifest, even one that has other faults, or "".
+func modelHash(manifest string) string {
+	data, err := os.ReadFile(manifest)
+	if err != nil {
+		return ""
+	}
+	var m struct {
+		Identity struct {
+			Model string `json:"model_sha256"`
+		} `json:"identity"`
+	}
+	if json.Unmarshal(data, &m) != nil {
+		return ""
+	}
+	return m.Identity.Model
 }
 
 // gaps are what is missing or odd, most important first.

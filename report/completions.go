@@ -45,6 +45,7 @@ type catalogShard struct {
 	Name   string `json:"name"`
 	Source string `json:"source"`
 	Key    string `json:"key"`
+	Label  string `json:"label"` // of the key, in words
 }
 
 type catalogPerson struct {
@@ -129,7 +130,7 @@ func (s *study) readTexts(name string) (shardTexts, error) {
 
 func (p *packer) shard(h shard, texts shardTexts) error {
 	index := len(p.catalogue.Shards)
-	p.catalogue.Shards = append(p.catalogue.Shards, catalogShard(h))
+	p.catalogue.Shards = append(p.catalogue.Shards, catalogShard{h.Name, h.Source, h.Key, keyName(h.Key)})
 	for id, questions := range texts.All() {
 		who, ok := p.prompts[h.Source+"\x00"+id]
 		if !ok { // not in the analysis, but here

@@ -17,13 +17,14 @@ func (s *study) layerCurve() figure {
 	return figure{
 		Name: "layer_curve", Title: "Correlation by layer",
 		Caption: "Spearman's ρ of cosine and leakage by decoder layer (0-based; the layer's output). Whiskers of all sources together are " +
-			s.rhoInterval + "; of single sources, Bonett-Wright. Points are set apart sideways to be seen.",
+			s.rhoInterval + "; of single sources, " + bonettWright + ". All sources together mix differences between sources with those within. " +
+			"Points are set apart sideways to be seen; where ρ is undefined there is none.",
 		Alt:    "Line chart of the rank correlation of cosine and leakage against the layer; the layer table has the values.",
 		Source: []ref{{File: fullFile, Path: "/layers"}},
 		width:  8.5 * vg.Inch, height: 4.8 * vg.Inch,
 		draw: func(c draw.Canvas) {
 			cell := panels{title: "Rank correlation of cosine and leakage by layer", rows: 1, cols: 1,
-				note: s.level() + " intervals: all sources " + s.rhoInterval + ", single sources Bonett-Wright."}.cut(c)[0][0]
+				note: s.level() + " intervals: all sources " + s.rhoInterval + ", single sources " + bonettWright + "."}.cut(c)[0][0]
 			s.curvePlot().Draw(draw.Crop(cell, 0, -160, 0, 0))
 			if !s.hasCurve() {
 				style := sans(10.5, muted)
@@ -129,74 +130,4 @@ func (o oneSeries) Plot(c draw.Canvas, p *plot.Plot) {
 	for _, q := range o.xy {
 		c.DrawGlyphNoClip(o.style, vg.Point{X: tx(q[0]), Y: ty(q[1])})
 	}
-}
-
-// maxPairs is how many pairs of seeds the agreement figure shows.
-const maxPairs = 3
-
-// shardPairs are the first pairs of shard keys that some source has both of.
-func (s *study) shardPairs() [][2]string {
-	var keys []string
-	for _, h := range s.shards {
-		if indexOf(keys, h.Key) < 0 {
-			keys = append(keys, h.Key)
-		}
-	}
-	var out [][2]string
-	for i := range keys {
-		for _, b := range keys[i+1:] {
-			out = append(out, [2]string{keys[i], b})
-		}
-	}
-	return out[:min(maxPairs, len(out))]
-}
-
-// seedAgreement has the rates under one seed against those under another.
-func (s *study) seedAgreement() figure {
-	pairs := s.shardPairs()
-	note := "The line is equality. ICC(3,1) over seeds: "
-	for i, source := range s.sources {
-		if i > 0 {
-			note += ", "
-		}
-		note += words(source) + " " + s.icc[source].short(3)
-	}
-	return figure{
-		Name: "seed_agreement", Title: "Agreement of sampling seeds",
-		Caption: "Rates of every bystander under one sampling seed against another. Points near the line: the sampling noise is small. " +
-			"Seeds of sampling say nothing about how a newly trained adapter would differ.",
-		Alt:    "Scatter plots of leakage rates under pairs of sampling seeds; the agreement table has the ICC of each source.",
-		Source: []ref{{File: fullFile, Path: "/icc"}, {File: "marker_eval.json", PerShard: true}},
-		width:  vg.Length(max(2, len(pairs)))*3.3*vg.Inch + 150, height: 4.3 * vg.Inch,
-		draw: func(c draw.Canvas) {
-			at := panels{title: "Rates under pairs of sampling seeds", rows: 1, cols: max(1, len(pairs)), note: note + "."}.cut(draw.Crop(c, 0, 0, 0, 0))
-			shrink := 140 / vg.Length(max(1, len(pairs)))
-			for i, pair := range pairs {
-				cell := at[0][i]
-				cell.Min.X -= shrink * vg.Length(i)
-				cell.Max.X -= shrink * vg.Length(i+1)
-				s.pairPlot(pair).Draw(cell)
-			}
-			right := at[0][len(at[0])-1]
-			right.Min.X = right.Max.X - 128
-			key(right, "Source", s.sourceSeries())
-		},
-	}
-}
-
-func (s *study) pairPlot(pair [2]string) *plot.Plot {
-	p := newPlot("", "rate, seed "+pair[0], "rate, seed "+pair[1])
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.03, 1.03, -0.03, 1.03
-	p.X.Tick.Marker, p.Y.Tick.Marker = percentTicks(0.2), percentTicks(0.2)
-	d := points{radius: 2.8}
-	for _, b := range s.personas {
-		x, okX := b.Shards[pair[0]]
-		y, okY := b.Shards[pair[1]]
-		if okX && okY {
-			d.xy, d.series = append(d.xy, [2]float64{x, y}), append(d.series, indexOf(s.sources, b.Source))
-		}
-	}
-	equal := draw.LineStyle{Color: muted, Width: vg.Points(0.8), Dashes: []vg.Length{3, 2}}
-	p.Add(grid{true, true}, stroke{plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}}, equal}, d)
-	return p
 }

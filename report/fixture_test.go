@@ -25,6 +25,7 @@ type fixture struct {
 	withoutTexts         bool
 	withoutCosines       bool
 	withoutShards        bool
+	adapters             int    // of each source; 0: one
 	marker               string // "[ZLT]"
 	changePairs          func([]map[string]any) []map[string]any
 	resamples, permutate int
@@ -69,10 +70,15 @@ func (f fixture) write(t testing.TB) string {
 			if f.withoutShards {
 				continue
 			}
-			folder := filepath.Join(dir, fmt.Sprintf("%s_seed%d", source, seed))
-			put(t, filepath.Join(folder, "marker_eval.json"), evals)
-			if !f.withoutTexts {
-				put(t, filepath.Join(folder, "raw_completions.json"), raw)
+			names := []string{fmt.Sprintf("%s_seed%d", source, seed)}
+			for k := range f.adapters {
+				names = append(names[:k], fmt.Sprintf("%s_t%d_seed%d", source, k+1, seed))
+			}
+			for _, name := range names {
+				put(t, filepath.Join(dir, name, "marker_eval.json"), evals)
+				if !f.withoutTexts {
+					put(t, filepath.Join(dir, name, "raw_completions.json"), raw)
+				}
 			}
 		}
 	}

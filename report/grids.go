@@ -160,7 +160,7 @@ func (s *study) crossLeakage() figure {
 	prompts := s.prompted()
 	g := cells{
 		title: "Cross-leakage: adapter asked as each source (%)", rowHead: "adapter", colHead: "asked as",
-		note: "Framed: an adapter asked as the source it was trained on.", size: 92,
+		note: "Framed: adapters asked as the source they were trained on.", size: 92,
 		text: asPercent, shade: sequential.at, slanted: len(prompts) > 8,
 	}
 	g.columns(prompts)
@@ -178,7 +178,7 @@ func (s *study) crossLeakage() figure {
 	}
 	return g.figure(figure{
 		Name: "cross_leakage", Title: "Cross-leakage between sources",
-		Caption: "Rate of the marker when each source's adapter (row) is asked as each source (column), in per cent: the anchors.",
+		Caption: "Rate of the marker when each source's adapters (row) are asked as each source (column), in per cent: the anchors.",
 		Alt:     "Matrix of marker rates, adapters by source prompts; the anchor table has the counts and intervals.",
 		Source:  []ref{{File: "marker_eval.json", Path: "/anchor_<source>", PerShard: true}},
 	})
@@ -198,6 +198,7 @@ func (s *study) prompted() []string {
 // cosineMatrix is how similar sources and extreme bystanders are to each other.
 func (s *study) cosineMatrix() figure {
 	m := s.cosines
+	extreme := len(m.names) - m.groups
 	g := cells{
 		title:   fmt.Sprintf("Cosines of sources and extreme bystanders, layer %d", s.layer),
 		rowHead: "persona", colHead: "the same",
@@ -210,8 +211,8 @@ func (s *study) cosineMatrix() figure {
 	return g.figure(figure{
 		Name: "cosine_matrix", Title: "Cosines between sources and extreme bystanders",
 		Caption: fmt.Sprintf("Cosine of centred centroids in the base model at layer %d, between the sources and each source's "+
-			"bystanders with the most and the least leakage.", s.layer),
-		Alt:    "Matrix of cosines between the sources and ten extreme bystanders.",
+			"bystanders with the most and the least leakage; of equal ones, the first of the taxonomy with the most and the last with the least.", s.layer),
+		Alt:    fmt.Sprintf("Matrix of cosines between %d %s and %d extreme %s.", m.groups, plural(m.groups, "source"), extreme, plural(extreme, "bystander")),
 		Source: []ref{{File: centroidFile, Path: fmt.Sprintf("centered/L%d", s.layer)}},
 	})
 }

@@ -14,6 +14,9 @@ import (
 func (s *study) writeMarkdown(figures []figure) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Persona leakage: %s\n\n", escapeMarkdown(s.full.BaseModel))
+	for _, w := range s.warnings() {
+		fmt.Fprintf(&b, "**%s**\n\n", escapeMarkdown(w))
+	}
 	for _, p := range s.summary() {
 		fmt.Fprintf(&b, "- %s\n", escapeMarkdown(p.String()))
 	}

@@ -78,11 +78,7 @@ func TestWhatIsMissing(t *testing.T) {
 					t.Errorf("a figure %s without data", name)
 				}
 			}
-			if keep := os.Getenv("PERSONAPROBE_KEEP"); keep != "" { // to look at
-				if err := os.CopyFS(filepath.Join(keep, strings.ReplaceAll(test.name, " ", "-")), os.DirFS(dir)); err != nil {
-					t.Error(err)
-				}
-			}
+			keep(t, dir)
 		})
 	}
 }

@@ -59,6 +59,14 @@ func (s *study) raters() string {
 	return "adapters and sampling seeds together"
 }
 
+// raterColumn heads the number of raters.
+func (s *study) raterColumn() string {
+	if s.hasSeveralAdapters() && !s.nested {
+		return "adapters × seeds"
+	}
+	return "seeds"
+}
+
 // isNested reports whether an analysis has the agreement of adapters apart from that of
 // the sampling seeds within one.
 func isNested(path string) bool {

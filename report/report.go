@@ -87,6 +87,11 @@ func (s *study) figures() []figure {
 	add(len(s.layers) > 1, s.layerCurve)
 	add(len(s.shardPairs()) > 0, s.seedAgreement)
 	add(s.cosines != nil, s.cosineMatrix)
+	if note := s.incomplete(); note != "" {
+		for i := range out {
+			out[i].Caption += " " + note
+		}
+	}
 	return out
 }
 

@@ -114,8 +114,8 @@ func (s *study) scatterBySource() figure {
 	return figure{
 		Name: "scatter_by_source", Title: "Leakage and similarity, source by source",
 		Caption: fmt.Sprintf("Each point is a bystander persona: how similar the base model holds it to be to the source "+
-			"(cosine at the output of decoder layer %d, 0-based), and how often the source's adapter writes the marker as it. "+
-			"The highest and lowest rates are named where there is room.", s.layer),
+			"(cosine at the output of decoder layer %d, 0-based), and how often the source's adapters write the marker as it. "+
+			"The highest and lowest rates are named where there is room.", s.layer) + s.undrawn(),
 		Alt:    "Scatter plots of leakage rate against cosine, one per source; the table of personas has every value.",
 		Source: []ref{{File: cosineFile, Path: fmt.Sprintf("/per_layer/layer_%d/pairs", s.layer)}},
 		width:  10.5 * vg.Inch, height: vg.Length(rows)*3.5*vg.Inch + 40,
@@ -146,7 +146,7 @@ func (s *study) rho(source string) estimate {
 func (s *study) scatterAggregate() figure {
 	f := figure{
 		Name: "scatter_aggregate", Title: "Leakage and similarity, all sources",
-		Caption: fmt.Sprintf("All bystanders at layer %d. ", s.layer),
+		Caption: fmt.Sprintf("All bystanders at layer %d.%s ", s.layer, s.undrawn()),
 		Alt:     "Scatter plot of leakage rate against cosine for all bystanders, by source.",
 		Source:  []ref{{File: cosineFile, Path: fmt.Sprintf("/per_layer/layer_%d/pairs", s.layer)}},
 		width:   8.5 * vg.Inch, height: 5.6 * vg.Inch,
@@ -161,6 +161,9 @@ func (s *study) scatterAggregate() figure {
 		f.Caption += "The line is ordinary least squares with the pointwise " + s.level() + " confidence band of its mean; the band treats " +
 			"personas as independent. It describes; the rank correlation tests."
 		f.Source = append(f.Source, ref{File: fullFile, Path: pointer("layers", layerKey(s.layer), "linear_fit")})
+	}
+	if s.betweenSources() != nil {
+		f.Caption += " Beware: it runs through differences between sources, and the relation within the sources is another one."
 	}
 	f.draw = func(c draw.Canvas) {
 		cell := panels{title: "Marker leakage against similarity, all sources", rows: 1, cols: 1}.cut(c)[0][0]

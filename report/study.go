@@ -38,6 +38,7 @@ type study struct {
 	hasTexts   bool // the page has completions
 
 	// What the intervals are, for captions and tables.
+	byQuestion, byWilson                    int  // bystanders with an interval over questions, and with Wilson's
 	questions, crossed                      bool // of rates: over questions; of means: over questions too
 	rateInterval, cellInterval, rhoInterval string
 

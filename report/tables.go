@@ -54,6 +54,9 @@ func (s *study) tables() []table {
 		s.partialTable(), s.covariateTable(), s.leaveOutTable(), s.layerTable(), s.fitTable(), s.oceanTable(),
 	} {
 		if len(t.Rows) > 0 {
+			if note := s.incomplete(); note != "" {
+				t.Caption += " " + note
+			}
 			out = append(out, t)
 		}
 	}
@@ -84,7 +87,7 @@ func (s *study) withinCategories() table {
 	l, key, _ := s.shown()
 	t := table{
 		ID: "within-categories", Title: "Cosine and leakage within categories", Source: ref{File: fullFile, Path: pointer("layers", key, "per_category")},
-		Caption: fmt.Sprintf("Rank correlation at layer %d over the personas of one category, of all sources. Intervals at %s; clusters are the sources.", s.layer, s.level()),
+		Caption: fmt.Sprintf("Rank correlation at layer %d over the personas of one category, of all sources, so that differences between sources count. Intervals at %s; clusters are the sources.", s.layer, s.level()),
 		Columns: append([]column{{"category", ""}}, associationColumns...),
 	}
 	for category, a := range l.PerCategory.All() {
@@ -155,12 +158,15 @@ func (s *study) categoryTable() table {
 // personaTable is the study's persona comparison: every bystander with its source.
 func (s *study) personaTable() table {
 	interval, def := "Wilson", "wilson"
-	if s.questions {
+	switch {
+	case s.byQuestion > 0 && s.byWilson > 0:
+		interval, def = "interval", "question-ci"
+	case s.byQuestion > 0:
 		interval, def = "over questions", "question-ci"
 	}
 	t := table{
 		ID: "personas", Title: "Personas", Source: ref{File: fullFile, Path: "/personas"}, Filter: true,
-		Caption: "Every bystander under its source's adapter; intervals are " + s.rateInterval + ".",
+		Caption: "Every bystander under its source's adapters; intervals are " + s.rateInterval + ".",
 		Columns: []column{{"persona", ""}, {"source", ""}, {"category", ""}, {"leakage", "rate"}, {interval, def}, {"marked", "counts"}, {"of", "counts"}},
 	}
 	if s.hasTexts {
@@ -172,7 +178,7 @@ func (s *study) personaTable() table {
 	}
 	keys := s.shardKeys()
 	for _, key := range keys {
-		t.Columns = append(t.Columns, column{"seed " + key, "rate"})
+		t.Columns = append(t.Columns, column{keyName(key), "rate"})
 	}
 	for _, p := range s.personas {
 		t.Rows = append(t.Rows, s.personaRow(p, hasCosine, keys))
@@ -191,7 +197,7 @@ func (s *study) personaRow(p persona, hasCosine bool, keys []string) row {
 		cells = append(cells, num(in(s.cosine(p), three, "cosine", "a centroid is zero or was not read", "personas", i, "cosines", layerKey(s.layer))))
 	}
 	for _, key := range keys {
-		n := number{Text: dash, Def: "rate", Reason: "the shard is missing", At: ref{File: fullFile, Path: pointer("personas", i, "seeds", key)}}
+		n := number{Text: dash, Def: "rate", Reason: "no rate in this shard", At: ref{File: fullFile, Path: pointer("personas", i, "seeds", key)}}
 		if v, ok := p.Shards[key]; ok {
 			n = in(&v, percent, "rate", "", "personas", i, "seeds", key, "rate")
 		}
@@ -230,13 +236,13 @@ func float(n *int) *float64 {
 func (s *study) anchorTable() table {
 	t := table{
 		ID: "anchors", Title: "Anchors: adapters asked as sources", Source: ref{File: fullFile, Path: "/anchor_calibration"},
-		Caption: "The diagonal says how well each adapter learned its marker, the rest how it leaks between sources. Wilson intervals at " + s.level() + ".",
+		Caption: "The diagonal says how well each source's adapters learned the marker, the rest how it leaks between sources. Wilson intervals at " + s.level() + ".",
 		Columns: []column{{"adapter", ""}, {"asked as", ""}, {"rate", "anchor"}, {"Wilson", "wilson"}, {"marked", "counts"}, {"of", "counts"}, {"reference", "drift"}, {"drift", "drift"}},
 	}
 	for adapter, prompts := range s.full.AnchorCalibration.All() {
 		for prompt, a := range prompts.All() {
 			at := func(f string) []string { return []string{"anchor_calibration", adapter, prompt, f} }
-			const none = "no reference rates were given"
+			const none = "no reference rate was given"
 			t.Rows = append(t.Rows, s.opens(row{Strong: adapter == prompt, Cells: []cell{
 				label(words(adapter)), label(words(prompt)), num(in(a.Rate, percent, "anchor", "", at("rate")...)), num(span(a.Wilson, percent, "wilson", at("wilson")...)),
 				num(whole(a.Found, "counts", at("found")...)), num(whole(a.Total, "counts", at("total")...)),

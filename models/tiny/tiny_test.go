@@ -54,6 +54,13 @@ func TestInstall(t *testing.T) {
 		}
 	}
 	checkModel(t, again.Model)
+	data, err := os.ReadFile(again.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != ModelSHA256 {
+		t.Errorf("ModelSHA256 is %s, the installed model's %x", ModelSHA256, sum)
+	}
 }
 
 // checkModel compares every matrix with the unpacked checkpoint, bit by bit, and

@@ -27,7 +27,7 @@
     const { source, category } = values();
     const sources = new Set(store.shards.map((s) => s.source));
     PP.options(field("source"), "all", [...sources].map((s) => [s, PP.words(s)]));
-    PP.options(field("key"), "all", [...new Set(store.shards.map((s) => s.key))].map((k) => [k, k]));
+    PP.options(field("key"), "all", [...new Map(store.shards.map((s) => [s.key, s.label]))]);
     PP.options(field("category"), "all", [...new Set(store.personas.map((p) => p.category).filter(Boolean))].map((c) => [c, PP.words(c)]));
     PP.options(field("question"), "all", store.questions.map((q, i) => [i, q]));
     const under = new Set();
@@ -146,7 +146,7 @@
   function rowOf(r, text) {
     const i = matches[r], p = store.personas[store.persona[i]], shard = store.shards[store.shard[i]];
     const meta = PP.el("span", { class: "meta" }, PP.el("span", {}, PP.el("b", {}, p.name || p.id),
-      ` · ${PP.words(p.category || "no category")} · adapter ${PP.words(shard.source)} · seed ${shard.key} · ${store.number[i] + 1}`));
+      ` · ${PP.words(p.category || "no category")} · under ${PP.words(shard.source)} · ${shard.label} · ${store.number[i] + 1}`));
     if (store.hasMarker(i)) meta.append(PP.el("span", { class: "flag" }, "◆ marker"));
     const body = PP.el("span", { class: "text" });
     body.append(...(text === undefined ? ["…"] : highlight(excerpt(text))));
@@ -192,7 +192,7 @@
     await store.texts(store.chunkOf(i));
     field("title").textContent = `${p.name || p.id}, completion ${store.number[i] + 1}`;
     const facts = [["persona", p.id], ["system", p.prompt || "unknown"], ["user", store.questions[store.question[i]]],
-      ["category", PP.words(p.category || "none")], ["adapter", PP.words(shard.source)], ["shard", shard.name], ["marker", store.hasMarker(i) ? "yes" : "no"]];
+      ["category", PP.words(p.category || "none")], ["source", PP.words(shard.source)], ["shard", shard.name], ["marker", store.hasMarker(i) ? "yes" : "no"]];
     field("fields").replaceChildren(...facts.map(([k, v]) => PP.el("div", {}, PP.el("dt", {}, k), PP.el("dd", {}, v))));
     field("full").replaceChildren(...highlight(store.text(i)));
     if (!dialog.open) dialog.showModal();

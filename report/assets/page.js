@@ -16,7 +16,12 @@ PP.el = function (tag, attributes, ...children) {
 
 PP.words = (id) => id.replaceAll("_", " ");
 
-PP.percent = (rate) => (100 * rate).toFixed(1) + "\u00a0%";
+// percent has one decimal; what is not 0 or 1 does not look like it.
+PP.percent = function (rate) {
+  const v = 100 * rate;
+  const text = v > 0 && v < 0.05 ? "<0.1" : v < 100 && v >= 99.95 ? ">99.9" : v.toFixed(1);
+  return text + "\u00a0%";
+};
 
 // options fills a select: a list of [value, label] behind a first entry for all.
 PP.options = function (select, all, entries) {

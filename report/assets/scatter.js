@@ -49,9 +49,10 @@
 
     svg = PP.el("svg", { viewBox: `0 0 ${width} ${height}`, height, tabindex: 0, role: "application",
       "aria-label": `Scatter plot of ${points.length} personas: leakage rate against cosine at layer ${layerSelect.value}. Arrow keys move between personas.` });
-    for (const v of ticks(lo, hi, width < 500 ? 6 : 10)) {
+    const marks = ticks(lo, hi, width < 500 ? 6 : 10), digits = marks[1] - marks[0] < 0.09 ? 2 : 1;
+    for (const v of marks) {
       svg.append(PP.el("line", { class: "grid", x1: x(v), x2: x(v), y1: margin.top, y2: height - margin.bottom }),
-        PP.el("text", { x: x(v), y: height - margin.bottom + 18, "text-anchor": "middle" }, v.toFixed(1).replace("-", "−").replace("−0.0", "0.0")));
+        PP.el("text", { x: x(v), y: height - margin.bottom + 18, "text-anchor": "middle" }, v.toFixed(digits).replace("-", "−").replace(/^−(0\.0+)$/, "$1")));
     }
     for (const v of [0, 0.2, 0.4, 0.6, 0.8, 1]) {
       svg.append(PP.el("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y(v), y2: y(v) }),

@@ -1,0 +1,109 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"personaprobe/analysis"
+)
+
+// nameIntervals says which intervals the personas' rates were given, for captions.
+func (s *study) nameIntervals() {
+	s.byQuestion, s.byWilson = 0, 0
+	ends := true // all of those with Wilson's are at 0 or 100 %
+	for _, p := range s.personas {
+		full := s.full.Personas[p.Row]
+		switch {
+		case p.Interval == nil:
+		case same(p.Interval, full.Question):
+			s.byQuestion++
+		case same(p.Interval, full.Wilson):
+			s.byWilson++
+			ends = ends && (p.Rate == 0 || p.Rate == 1)
+		}
+	}
+	const wilson = "Wilson intervals"
+	switch {
+	case s.byQuestion == 0 && s.byWilson == 0:
+		s.rateInterval = "missing, because the numbers of completions are unknown"
+	case s.byQuestion == 0:
+		s.rateInterval = s.level() + " " + wilson + ", which take completions as independent"
+	default:
+		s.rateInterval = s.level() + " bootstrap intervals over questions"
+		if s.byWilson > 0 {
+			s.rateInterval += fmt.Sprintf("; %s for %d %s", wilson, s.byWilson, plural(s.byWilson, "persona"))
+			if ends {
+				s.rateInterval += " at 0 or 100\u00a0%"
+			}
+		}
+	}
+}
+
+func same(i *interval, of analysis.Interval) bool {
+	b := bounds(of)
+	return b != nil && *i == *b
+}
+
+// missingShards are those that the design has and the numbers do not: unfinished ones of
+// a run, and in a folder those of a key that other sources have.
+func (s *study) missingShards() []string {
+	var out []string
+	if s.results != nil {
+		for _, h := range s.results.Missing {
+			out = append(out, h.Name())
+		}
+	}
+	if len(s.shards) == 0 {
+		return out
+	}
+	for _, source := range s.sources {
+		for _, key := range s.shardKeys() {
+			name := shardName(source, key)
+			if !slices.ContainsFunc(s.shards, func(h shard) bool { return h.Name == name }) && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// incomplete says that numbers are over a part of the study, or is "".
+func (s *study) incomplete() string {
+	missing := s.missingShards()
+	if len(missing) == 0 {
+		return ""
+	}
+	names := strings.Join(missing, ", ")
+	if len(missing) > 6 {
+		names = strings.Join(missing[:5], ", ") + fmt.Sprintf(" and %d more", len(missing)-5)
+	}
+	n := len(s.shards)
+	return fmt.Sprintf("Incomplete: over %d of %d shards; missing %s %s.", n, n+len(missing), form(len(missing), "is", "are"), names)
+}
+
+// undrawn says how many bystanders a scatter plot lacks, or is "".
+func (s *study) undrawn() string {
+	n := 0
+	for _, p := range s.personas {
+		if s.cosine(p) == nil {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %d %s without a cosine %s not drawn.", n, plural(n, "bystander"), form(n, "is", "are"))
+}
+
+// warnings are what a reader has to know before any number.
+func (s *study) warnings() []string {
+	var out []string
+	if note := s.incomplete(); note != "" {
+		out = append(out, note)
+	}
+	if n := len(s.stale); n > 0 {
+		out = append(out, fmt.Sprintf("Out of date: %d %s changed since the analysis, which the numbers are from. Analyse the directory again.", n, plural(n, "file")))
+	}
+	return out
+}
