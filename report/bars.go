@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"personaprobe/internal/english"
 )
 
 // rowTicks names the rows of a plot, the first on top.
@@ -172,7 +174,7 @@ func (s *study) whose(sources []string) string {
 
 func (s *study) leakyTitle(sources []string) string {
 	if len(sources) == len(s.sources) {
-		return form(len(sources), "The source", "The sources")
+		return english.Form(len(sources), "The source", "The sources")
 	}
 	return "The leakiest sources"
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"personaprobe/internal/english"
 	"personaprobe/models/tiny"
 )
 
@@ -52,9 +53,9 @@ func (s *study) trainingSeeds() *caveat {
 		return newCaveat("Training seeds", "Every source has several adapters, pooled into one rate with all their sampling seeds. Sampling seeds are repeated within an adapter; "+
 			"they are not further training runs. No interval here covers how a newly trained adapter would leak.")
 	}
-	what := say(outOf(single, len(adapters), "source", "sources"), form(single, " has", " have"), " a single trained adapter.")
+	what := say(outOf(single, len(adapters), "source", "sources"), english.Form(single, " has", " have"), " a single trained adapter.")
 	if single == len(adapters) {
-		what = say(form(single, "The source has", "Every source has"), " a single trained adapter.")
+		what = say(english.Form(single, "The source has", "Every source has"), " a single trained adapter.")
 	}
 	return newCaveat("Training seeds", what, " Sampling seeds repeat the sampling, not the training: no interval here covers how a newly trained adapter would leak.")
 }
@@ -64,7 +65,7 @@ func (s *study) fewSources() *caveat {
 	if n >= 20 {
 		return nil
 	}
-	return newCaveat("Few sources", "There ", form(n, "is ", "are "), counted(n, "source", "n_sources"), ". Statements over all sources describe ", form(n, "it", "these"),
+	return newCaveat("Few sources", "There ", english.Form(n, "is ", "are "), counted(n, "source", "n_sources"), ". Statements over all sources describe ", english.Form(n, "it", "these"),
 		", not sources in general; intervals that resample groups are too narrow with fewer than about 20 groups.")
 }
 
@@ -106,7 +107,7 @@ func (s *study) sharedQuestions() *caveat {
 	what := say("All personas answer the same ", whole(most, "counts", "personas", "0", "n_questions"), " questions.")
 	switch {
 	case least < most:
-		what = say("Personas answer up to ", whole(most, "counts", "personas"), " ", plural(most, "question"), ", which they share; for some fewer are known.")
+		what = say("Personas answer up to ", whole(most, "counts", "personas"), " ", english.Plural(most, "question"), ", which they share; for some fewer are known.")
 	case most == 1:
 		what = say("All personas answer the same question.")
 	}
@@ -126,6 +127,10 @@ func (s *study) surface() *caveat {
 			parts = append(parts, ", ")
 		}
 		first = false
+		if c.VsLeakage.Coefficient == nil {
+			parts = append(parts, name+" undefined")
+			continue
+		}
 		parts = append(parts, name+" ", in(c.VsLeakage.Coefficient, two, "covariate", c.VsLeakage.Reason, "covariates", name, "spearman_vs_leakage", "rho"))
 	}
 	parts = append(parts, ". Partial correlations hold these fixed, and only these")
@@ -198,7 +203,7 @@ func (s *study) weakSources() *caveat {
 	text := say("Asked as themselves, some adapters write the marker in less than half of the completions (", say(weak...),
 		"). Little leakage from such a source may mean that it learned little, not that its neighbours are far.")
 	if len(more) > 0 {
-		text = append(text, say(" Some even write it more often as their bystanders, on average (", say(more...), "): what they learned is not tied to the persona.")...)
+		text = append(text, say(" Some even write it more often as their bystanders, on average (", say(more...), "): what they learned is not tied to that persona.")...)
 	}
 	return &caveat{"Weak sources", text}
 }
@@ -216,7 +221,7 @@ func (s *study) truncation() *caveat {
 		return nil
 	}
 	return newCaveat("Truncated completions", whole(c.Truncated, "compute", "compute", "n_truncated"), " of ", whole(c.Completions, "compute", "compute", "n_completions"),
-		" ", plural(c.Completions, "completion"), " reached the limit of new tokens. A marker that would have come after it is not seen.")
+		" ", english.Plural(c.Completions, "completion"), " reached the limit of new tokens. A marker that would have come after it is not seen.")
 }
 
 // toyModel goes by the model's hash, whatever personas, names and adapters a run has.

@@ -4,35 +4,18 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-)
 
-// plural is the form of a noun after n.
-func plural(n int, noun string) string {
-	switch {
-	case n == 1:
-		return noun
-	case strings.HasSuffix(noun, "y"):
-		return strings.TrimSuffix(noun, "y") + "ies"
-	}
-	return noun + "s"
-}
+	"personaprobe/internal/english"
+)
 
 // counted is a count from full_analysis.json with its noun: "1 source", "5 sources".
 func counted(n int, noun string, path ...string) phrase {
-	return say(whole(n, "counts", path...), " ", plural(n, noun))
+	return say(whole(n, "counts", path...), " ", english.Plural(n, noun))
 }
 
 // outOf is "2 of 5 sources".
 func outOf(n, total int, noun string, path ...string) phrase {
-	return say(whole(n, "counts", path...), " of ", whole(total, "counts", path...), " ", plural(total, noun))
-}
-
-// form is the one that goes with n: form(1, "is", "are").
-func form(n int, one, more string) string {
-	if n == 1 {
-		return one
-	}
-	return more
+	return say(whole(n, "counts", path...), " of ", whole(total, "counts", path...), " ", english.Plural(total, noun))
 }
 
 // capital makes the first letter upper case.

@@ -7,6 +7,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"personaprobe/internal/english"
 )
 
 // cells is a grid of coloured squares with their values printed.
@@ -212,7 +214,7 @@ func (s *study) cosineMatrix() figure {
 		Name: "cosine_matrix", Title: "Cosines between sources and extreme bystanders",
 		Caption: fmt.Sprintf("Cosine of centred centroids in the base model at layer %d, between the sources and each source's "+
 			"bystanders with the most and the least leakage; of equal ones, the first of the taxonomy with the most and the last with the least.", s.layer),
-		Alt:    fmt.Sprintf("Matrix of cosines between %d %s and %d extreme %s.", m.groups, plural(m.groups, "source"), extreme, plural(extreme, "bystander")),
+		Alt:    fmt.Sprintf("Matrix of cosines between %d %s and %d extreme %s.", m.groups, english.Plural(m.groups, "source"), extreme, english.Plural(extreme, "bystander")),
 		Source: []ref{{File: centroidFile, Path: fmt.Sprintf("centered/L%d", s.layer)}},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"personaprobe/analysis"
+	"personaprobe/internal/english"
 )
 
 // The report's first sentence says whether similarity predicts leakage. A correlation
@@ -138,7 +139,7 @@ func (e evidence) span() phrase {
 // how says in how many sources the correlation is settled, with the range of all.
 func (e evidence) how() phrase {
 	var out phrase
-	switch of := say(" of ", e.defined, " ", plural(e.defined, "source")); {
+	switch of := say(" of ", e.defined, " ", english.Plural(e.defined, "source")); {
 	case e.up > 0 && e.down > 0:
 		out = say("above zero in ", e.up, " and below zero in ", e.down, of)
 	case e.up > 0:
@@ -245,12 +246,22 @@ func (s *study) uncertainty(rho analysis.Spearman, key string) phrase {
 }
 
 // rhoSpan is the interval of a correlation over all bystanders that the report quotes,
-// and what it is: over clusters where that is defined, else Bonett-Wright's.
+// and what it is: of that over clusters and Bonett-Wright's the one that callOf went by,
+// which is one with zero in it if there is any, and the wider one of two alike.
 func (s *study) rhoSpan(rho analysis.Spearman, key string) (n number, name string) {
-	if bounds(rho.ClusterBootstrap) != nil {
+	cluster, formula := bounds(rho.ClusterBootstrap), bounds(rho.BonettWright)
+	if cluster != nil && (formula == nil || further(*cluster, *formula)) {
 		return span(rho.ClusterBootstrap, two, "cluster-ci", at(key, "cluster_bootstrap_ci")...), clusterBootstrap
 	}
 	return span(rho.BonettWright, two, "bonett-wright", at(key, "bonett_wright_ci")...), bonettWright
+}
+
+// further reports whether a says less than b.
+func further(a, b interval) bool {
+	if openA, openB := sideOf(a) == open, sideOf(b) == open; openA != openB {
+		return openA
+	}
+	return a.Hi-a.Lo > b.Hi-b.Lo
 }
 
 const (

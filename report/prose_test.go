@@ -31,6 +31,7 @@ var falsehoods = []*regexp.Regexp{
 	regexp.MustCompile(`seed t[0-9]`), // an adapter is not a seed
 	regexp.MustCompile(`NaN|Inf|%!|<nil>|\(\)|\bnone to\b`),
 	regexp.MustCompile(`–( to |;| \(| interval)`), // a dash in a sentence
+	regexp.MustCompile(`(chars|words|jaccard) –`),
 }
 
 // TestNoFalseProse reads all that a page and report.md say about studies at the edges.

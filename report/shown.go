@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"personaprobe/analysis"
+	"personaprobe/internal/english"
 )
 
 // nameIntervals says which intervals the personas' rates were given, for captions.
@@ -32,7 +33,7 @@ func (s *study) nameIntervals() {
 	default:
 		s.rateInterval = s.level() + " bootstrap intervals over questions"
 		if s.byWilson > 0 {
-			s.rateInterval += fmt.Sprintf("; %s for %d %s", wilson, s.byWilson, plural(s.byWilson, "persona"))
+			s.rateInterval += fmt.Sprintf("; %s for %d %s", wilson, s.byWilson, english.Plural(s.byWilson, "persona"))
 			if ends {
 				s.rateInterval += " at 0 or 100\u00a0%"
 			}
@@ -79,7 +80,7 @@ func (s *study) incomplete() string {
 		names = strings.Join(missing[:5], ", ") + fmt.Sprintf(" and %d more", len(missing)-5)
 	}
 	n := len(s.shards)
-	return fmt.Sprintf("Incomplete: over %d of %d shards; missing %s %s.", n, n+len(missing), form(len(missing), "is", "are"), names)
+	return fmt.Sprintf("Incomplete: over %d of %d shards; missing %s %s.", n, n+len(missing), english.Form(len(missing), "is", "are"), names)
 }
 
 // undrawn says how many bystanders a scatter plot lacks, or is "".
@@ -93,7 +94,7 @@ func (s *study) undrawn() string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %d %s without a cosine %s not drawn.", n, plural(n, "bystander"), form(n, "is", "are"))
+	return fmt.Sprintf(" %d %s without a cosine %s not drawn.", n, english.Plural(n, "bystander"), english.Form(n, "is", "are"))
 }
 
 // warnings are what a reader has to know before any number.
@@ -103,7 +104,7 @@ func (s *study) warnings() []string {
 		out = append(out, note)
 	}
 	if n := len(s.stale); n > 0 {
-		out = append(out, fmt.Sprintf("Out of date: %d %s changed since the analysis, which the numbers are from. Analyse the directory again.", n, plural(n, "file")))
+		out = append(out, fmt.Sprintf("Out of date: %d %s changed since the analysis, which the numbers are from. Analyse the directory again.", n, english.Plural(n, "file")))
 	}
 	return out
 }

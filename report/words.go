@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"personaprobe/analysis"
+	"personaprobe/internal/english"
 )
 
 // card is one main figure.
@@ -39,18 +40,18 @@ func (s *study) cards() []card {
 		out = append(out, card{fmt.Sprintf("Spearman's ρ, layer %d, all bystanders", s.layer), in(rho.Coefficient, two, "rho", rho.Reason, at(key, "rho")...), detail})
 		if m := l.Aggregate.MeanLeakage; m != nil {
 			out = append(out, card{"Mean leakage of bystanders", in(m, percent, "mean", "", "layers", key, "aggregate", "mean_leakage"),
-				say("over ", counted(rho.N, "persona", at(key, "n")...), form(rho.N, "", ", each alike"))})
+				say("over ", counted(rho.N, "persona", at(key, "n")...), english.Form(rho.N, "", ", each alike"))})
 		}
 	}
 	categories := len(s.categories)
-	out = append(out, card{form(s.full.NumPersonas, "Bystander persona", "Bystander personas"), whole(s.full.NumPersonas, "counts", "n_taxonomy_personas"),
+	out = append(out, card{english.Form(s.full.NumPersonas, "Bystander persona", "Bystander personas"), whole(s.full.NumPersonas, "counts", "n_taxonomy_personas"),
 		say(counted(s.full.NumSources, "source", "n_sources"), ", ", counted(categories, "category", "categories"))})
 	if found, total := s.completions(); total > 0 {
 		detail := say(whole(found, "counts", "personas"), " with the marker; ", counted(len(s.shards), "shard", "personas"))
 		if len(s.anchors) > 0 {
 			detail = append(detail, say("; anchors included")...)
 		}
-		out = append(out, card{form(total, "Completion", "Completions"), whole(total, "counts", "personas"), detail})
+		out = append(out, card{english.Form(total, "Completion", "Completions"), whole(total, "counts", "personas"), detail})
 	}
 	return out
 }
@@ -111,7 +112,7 @@ func (s *study) saySources() phrase {
 		out = say("Within each of ", len(rows), " sources ρ is ", lo.rho, "; ")
 	}
 	out = append(out, say(whole(significant, "p-holm", "layers", key, "per_source"), " of ", whole(len(rows), "counts", "layers", key, "per_source"), " ",
-		form(significant, "has", "have"), " p below 0.05 after Holm's adjustment")...)
+		english.Form(significant, "has", "have"), " p below 0.05 after Holm's adjustment")...)
 	if missing > 0 {
 		out = append(out, say("; in ", missing, " more it is undefined")...)
 	}
@@ -197,7 +198,7 @@ func (s *study) sayExtremes() phrase {
 	}
 	switch {
 	case zero == n:
-		return say("No bystander wrote the marker: ", form(n, "its rate is 0.", fmt.Sprintf("all %s rates are 0.", grouped(float64(n)))))
+		return say("No bystander wrote the marker: ", english.Form(n, "its rate is 0.", fmt.Sprintf("all %s rates are 0.", grouped(float64(n)))))
 	case len(top) == n && n > 1:
 		return say("All ", counted(n, "bystander", "personas"), " have the same rate, ", s.rateOf(top[0]), ".")
 	case len(top) > 1:
@@ -299,7 +300,7 @@ func (s *study) sayCompute() phrase {
 		out = append(out, say(", ", in(&c.GPUHours, atLeast(0.01, two), "compute", "", "compute", "gpu_hours"), " GPU-hours")...)
 	}
 	if c.Tokens > 0 {
-		out = append(out, say(", for ", whole(c.Tokens, "compute", "compute", "n_tokens"), " new ", plural(c.Tokens, "token"))...)
+		out = append(out, say(", for ", whole(c.Tokens, "compute", "compute", "n_tokens"), " new ", english.Plural(c.Tokens, "token"))...)
 	}
 	return append(out, say(".")...)
 }
