@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"personaprobe/internal/english"
 )
 
 // format is the version of the fields that full_analysis.json has beyond the
@@ -107,7 +109,7 @@ func (a *analyst) standingNotes(f *Full) {
 		a.note("best_layer is the best of %d on the same data; its p-value has the adjustment for that, its rho and intervals have none", len(a.layers))
 	}
 	if n := len(a.sources); n < 20 && n > 0 {
-		a.note("%d sources stand for all sources: intervals that resample sources or categories have few pieces and are too narrow", n)
+		a.note("%d %s for all sources: intervals that resample sources or categories have few pieces and are too narrow", n, english.Form(n, "source stands", "sources stand"))
 	}
 	var several []string
 	for _, source := range a.sources {

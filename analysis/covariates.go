@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/english"
 )
 
 // taxonomy reads the personas file, if there is one, and takes its prompts and the
@@ -65,7 +66,7 @@ func (d *dataset) takePrompts(t *experiment.Taxonomy) {
 		r.prompt, r.hasPrompt = p.Prompt, true
 	}
 	if len(unknown) > 0 {
-		d.miss("prompts of "+list(unknown)+" in the personas file", "%d personas have no covariates from it", len(unknown))
+		d.miss("prompts of "+list(unknown)+" in the personas file", "%d %s no covariates from it", len(unknown), english.Form(len(unknown), "persona has", "personas have"))
 	}
 	if len(moved) > 0 {
 		d.note("the personas file gives %s another source or category than the artefacts, which are followed", list(moved))
@@ -122,7 +123,7 @@ func (d *dataset) checkCovariates(opts Options) {
 		case n > 0:
 			d.covariates = append(d.covariates, name)
 			if n < len(bystanders) {
-				d.miss(fmt.Sprintf("covariate %s of %d personas", name, len(bystanders)-n), "they are left out of partial correlations on it")
+				d.miss(fmt.Sprintf("covariate %s of %d %s", name, len(bystanders)-n, english.Plural(len(bystanders)-n, "persona")), "they are left out of partial correlations on it")
 			}
 		case name != covSemantic:
 			d.miss("covariate "+name, "no partial correlations on it; give a personas file")

@@ -102,7 +102,7 @@ func TestFaults(t *testing.T) {
 			},
 		},
 		{
-			name: "NaN cosine", design: smallDesign(), missing: "cosine of a_x_0", note: "1 values that are no finite numbers",
+			name: "NaN cosine", design: smallDesign(), missing: "cosine of a_x_0", note: "1 value that is not finite",
 			break_: func(t *testing.T, dir string) { replaceField(t, dir, "cosine", "NaN") },
 			check: func(t *testing.T, f *Full) {
 				if n := aggregate(f).Spearman.N; n != 23 {
@@ -111,7 +111,7 @@ func TestFaults(t *testing.T) {
 			},
 		},
 		{
-			name: "infinite rate", design: smallDesign(), note: "1 values that are no finite numbers",
+			name: "infinite rate", design: smallDesign(), note: "1 value that is not finite",
 			break_: func(t *testing.T, dir string) { replaceField(t, dir, "leakage_rate", "-Infinity") },
 			check: func(t *testing.T, f *Full) {
 				if n := aggregate(f).Spearman.N; n != 24 {

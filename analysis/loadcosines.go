@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/english"
 )
 
 // foreignCosines is cosine_analysis.json as somebody else may have written it. Their
@@ -48,7 +49,7 @@ func (d *dataset) loadCosines() error {
 		return err
 	}
 	if odd > 0 {
-		d.note("%s has %d values that are no finite numbers; they are read as null", cosineFile, odd)
+		d.note("%s has %d %s not finite; read as null", cosineFile, odd, english.Form(odd, "value that is", "values that are"))
 	}
 	if len(f.PerLayer) == 0 {
 		return fmt.Errorf("%w: %s: no layers under \"per_layer\"; want per_layer.layer_<number>.pairs", ErrInput, path)
@@ -102,7 +103,7 @@ func (d *dataset) addLayer(path, name string, layer foreignLayer) error {
 		}
 	}
 	if differ > 0 {
-		d.note("%s: the leakage of %d personas at %s differs from their completions' or from another layer's; the counts, else the first value read, are used", cosineFile, differ, name)
+		d.note("%s: the leakage of %d %s at %s differs from that of the completions or of another layer; the counts, else the first value read, are used", cosineFile, differ, english.Plural(differ, "persona"), name)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/english"
 	"personaprobe/internal/sums"
 )
 
@@ -150,7 +151,7 @@ func (d *dataset) checkShards() {
 		keys := d.shardKeys(source)
 		for _, seed := range d.seeds {
 			if !slices.ContainsFunc(d.shards, func(s shard) bool { return s.source == source && s.seed == seed }) {
-				d.miss(fmt.Sprintf("%s_seed%d", source, seed), "the source has %d shards; its rates are over those", len(keys))
+				d.miss(fmt.Sprintf("%s_seed%d", source, seed), "the source has %d %s; its rates are over those", len(keys), english.Plural(len(keys), "shard"))
 			}
 		}
 		for _, r := range d.records {
