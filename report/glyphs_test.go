@@ -25,6 +25,7 @@ func TestLabelsOfAnyScript(t *testing.T) {
 	if _, err := Write(t.Context(), dir, Options{Log: slog.New(slog.NewTextHandler(&log, nil))}); err != nil {
 		t.Fatal(err)
 	}
+	keep(t, dir)
 	md, page := read(t, dir, markdownFile), read(t, dir, htmlFile)
 	for _, test := range []struct {
 		figure string

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -259,5 +260,37 @@ func TestKeyNames(t *testing.T) {
 	}
 	if got := pairs("1", "2", "3"); len(got) != 3 {
 		t.Errorf("pairs: %v", got)
+	}
+}
+
+// TestAdaptersAreNoSeeds has the sentence on agreement follow what the analysis compared.
+func TestAdaptersAreNoSeeds(t *testing.T) {
+	f := smallFixture()
+	f.adapters = 2
+	dir := f.write(t)
+	f.analyse(t, dir)
+	path := filepath.Join(dir, fullFile)
+	var full map[string]any
+	if err := json.Unmarshal([]byte(read(t, path)), &full); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		adapters any
+		says     []string
+	}{
+		{nil, []string{"over adapters and sampling seeds together, ICC(3,1), is"}},
+		{map[string]any{"villain": map[string]any{"icc": 0.25}}, []string{"over the sampling seeds of an adapter, ICC(3,1), is", "over adapters, each over its sampling seeds, ICC(3,1), is 0.25."}},
+	} {
+		if full["icc_adapters"] = test.adapters; test.adapters == nil {
+			delete(full, "icc_adapters")
+		}
+		put(t, path, full)
+		write(t, dir)
+		md := read(t, dir, markdownFile)
+		for _, s := range test.says {
+			if !strings.Contains(md, s) {
+				t.Errorf("does not say %q", s)
+			}
+		}
 	}
 }

@@ -53,39 +53,38 @@ func (s *study) raters() string {
 	switch {
 	case !s.hasSeveralAdapters():
 		return "sampling seeds"
-	case s.nested:
-		return "sampling seeds of one adapter"
+	case s.adapterICC != nil:
+		return "the sampling seeds of an adapter"
 	}
 	return "adapters and sampling seeds together"
 }
 
 // raterColumn heads the number of raters.
 func (s *study) raterColumn() string {
-	if s.hasSeveralAdapters() && !s.nested {
+	if s.hasSeveralAdapters() && s.adapterICC == nil {
 		return "adapters × seeds"
 	}
 	return "seeds"
 }
 
-// isNested reports whether an analysis has the agreement of adapters apart from that of
-// the sampling seeds within one.
-func isNested(path string) bool {
+// readAdapterICC reads the agreement of adapters, each over its sampling seeds, by source,
+// from an analysis; nil from one that took adapters and seeds together.
+func readAdapterICC(path string) map[string]*float64 {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return false
+		return nil
 	}
 	var full struct {
-		ICC map[string]struct {
-			Adapters json.RawMessage `json:"icc_adapters"`
-		} `json:"icc"`
+		Adapters map[string]struct {
+			ICC *float64 `json:"icc"`
+		} `json:"icc_adapters"`
 	}
-	if json.Unmarshal(data, &full) != nil {
-		return false
+	if json.Unmarshal(data, &full) != nil || full.Adapters == nil {
+		return nil
 	}
-	for _, c := range full.ICC {
-		if c.Adapters != nil {
-			return true
-		}
+	out := make(map[string]*float64)
+	for source, c := range full.Adapters {
+		out[source] = c.ICC
 	}
-	return false
+	return out
 }

@@ -42,7 +42,7 @@ type study struct {
 	questions, crossed                      bool // of rates: over questions; of means: over questions too
 	rateInterval, cellInterval, rhoInterval string
 
-	nested bool // the ICC is that of seeds within an adapter
+	adapterICC map[string]*float64 // agreement of adapters, by source; nil where the ICC takes them and seeds together
 }
 
 // shard is one finished adapter and sampling seed.

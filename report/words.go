@@ -269,21 +269,31 @@ func (s *study) sayConcordance() phrase {
 }
 
 func (s *study) sayAgreement() phrase {
-	var all []number
+	seeds, adapters := make(map[string]*float64), s.adapterICC
 	for source, c := range s.full.ICC.All() {
-		if c.ICC != nil {
-			all = append(all, in(c.ICC, two, "icc", "", "icc", source, "icc"))
+		seeds[source] = c.ICC
+	}
+	out := s.agreement(seeds, "icc", s.raters())
+	return append(out, s.agreement(adapters, "icc_adapters", "adapters, each over its sampling seeds")...)
+}
+
+// agreement is the range of the sources' ICC over some raters.
+func (s *study) agreement(values map[string]*float64, field, raters string) phrase {
+	var all []number
+	for _, source := range s.sources {
+		if v := values[source]; v != nil {
+			all = append(all, in(v, two, "icc", "", field, source, "icc"))
 		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(all, func(a, b number) int { return compareValues(a.Value, b.Value) })
-	out := say("The agreement of the personas' rates over ", s.raters(), ", ICC(3,1), is ", all[0])
+	out := say("The agreement of the personas' rates over ", raters, ", ICC(3,1), is ", all[0])
 	if last := all[len(all)-1]; last.Text != all[0].Text {
 		out = append(out, say(" to ", last, ", by source")...)
 	}
-	return append(out, say(".")...)
+	return append(out, say(". ")...)
 }
 
 // sayCompute is what the completions cost.
