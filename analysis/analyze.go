@@ -105,7 +105,7 @@ func (a *analyst) allLayers(ctx context.Context, f *Full) error {
 
 // standingNotes say what the design alone limits.
 func (a *analyst) standingNotes(f *Full) {
-	if len(a.layers) > 1 {
+	if len(a.layers) > 1 && f.BestLayer != nil {
 		a.note("best_layer is the best of %d on the same data; its p-value has the adjustment for that, its rho and intervals have none", len(a.layers))
 	}
 	if n := len(a.sources); n < 20 && n > 0 {

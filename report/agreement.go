@@ -54,11 +54,15 @@ func (s *study) haveBoth(a, b string) bool {
 // seedAgreement has the rates in one shard against those in another.
 func (s *study) seedAgreement() figure {
 	pairs := s.shardPairs()
-	title, caption := "Agreement of sampling seeds", "Rates of every bystander under one sampling seed against another. The nearer the points are to the line, the smaller is the sampling noise. "+
-		"Seeds of sampling say nothing about how a newly trained adapter would differ."
+	title, caption := "Agreement of sampling seeds",
+		"Rates of every bystander under one sampling seed against another. The nearer the points are to the line, "+
+			"the smaller is the sampling noise. "+
+			"Seeds of sampling say nothing about how a newly trained adapter would differ."
 	if s.hasSeveralAdapters() {
-		title, caption = "Agreement of adapters and sampling seeds", "Rates of every bystander in one shard against another. Two seeds of one adapter differ by sampling alone, "+
-			"two adapters by training too."
+		title, caption = "Agreement of adapters and sampling seeds",
+			"Rates of every bystander in one shard against another. Two seeds of one adapter differ by sampling "+
+				"alone, "+
+				"two adapters by training too."
 	}
 	note := "The line is equality. ICC(3,1) over " + s.raters() + ": "
 	for i, source := range s.sources {
@@ -73,7 +77,8 @@ func (s *study) seedAgreement() figure {
 		Source: []ref{{File: fullFile, Path: "/icc"}, {File: "marker_eval.json", PerShard: true}},
 		width:  vg.Length(max(2, len(pairs)))*3.3*vg.Inch + 150, height: 4.3 * vg.Inch,
 		draw: func(c draw.Canvas) {
-			at := panels{title: "Rates in pairs of shards", rows: 1, cols: max(1, len(pairs)), note: note + "."}.cut(draw.Crop(c, 0, 0, 0, 0))
+			at := panels{title: "Rates in pairs of shards", rows: 1, cols: max(1, len(pairs)),
+				note: note + "."}.cut(draw.Crop(c, 0, 0, 0, 0))
 			shrink := 140 / vg.Length(max(1, len(pairs)))
 			for i, pair := range pairs {
 				cell := at[0][i]

@@ -105,10 +105,11 @@ func (s *study) categoryBars() figure {
 	rows := (len(titles) + cols - 1) / cols
 	return figure{
 		Name: "category_bars", Title: "Leakage by category",
-		Caption: "Mean leakage rate of the bystanders of each category; whiskers, where there are any, are " + s.cellInterval + ".",
-		Alt:     "Bar charts of mean leakage by category, for all sources and each; the category table has the values.",
-		Source:  []ref{{File: fullFile, Path: "/by_category"}, {File: fullFile, Path: "/cells"}},
-		width:   vg.Length(cols) * 4.5 * vg.Inch, height: vg.Length(rows)*(vg.Length(len(s.categories))*17+62) + 60,
+		Caption: "Mean leakage rate of the bystanders of each category; whiskers, where there are any, are " +
+			"" + s.cellInterval + ".",
+		Alt:    "Bar charts of mean leakage by category, for all sources and each; the category table has the values.",
+		Source: []ref{{File: fullFile, Path: "/by_category"}, {File: fullFile, Path: "/cells"}},
+		width:  vg.Length(cols) * 4.5 * vg.Inch, height: vg.Length(rows)*(vg.Length(len(s.categories))*17+62) + 60,
 		draw: func(c draw.Canvas) {
 			at := panels{title: "Mean leakage by category", note: "Whiskers: " + s.cellInterval + ".", rows: rows, cols: cols}.cut(c)
 			most := 0.1
@@ -143,10 +144,12 @@ func (s *study) leakyDetail() figure {
 	}
 	return figure{
 		Name: "leaky_sources", Title: s.leakyTitle(sources) + ", persona by persona",
-		Caption: fmt.Sprintf("Every bystander of %s, by category and falling rate; whiskers are %s.", s.whose(sources), s.rateInterval),
-		Alt:     "Dot plots of the leakage rate of every bystander of " + s.whose(sources) + "; the persona table has the values.",
-		Source:  []ref{{File: fullFile, Path: "/personas"}},
-		width:   max(6.5*vg.Inch, vg.Length(len(sources))*3.9*vg.Inch+20), height: vg.Length(rows)*12.5 + 146,
+		Caption: fmt.Sprintf("Every bystander of %s, by category and falling rate; whiskers are %s.", s.whose(sources),
+			s.rateInterval),
+		Alt: "Dot plots of the leakage rate of every bystander of " + s.whose(sources) + "; the persona table " +
+			"has the values.",
+		Source: []ref{{File: fullFile, Path: "/personas"}},
+		width:  max(6.5*vg.Inch, vg.Length(len(sources))*3.9*vg.Inch+20), height: vg.Length(rows)*12.5 + 146,
 		draw: func(c draw.Canvas) {
 			p := panels{
 				title: "Leakage of every bystander", rows: 1, cols: max(1, len(sources)), bottom: 36,

@@ -23,8 +23,8 @@ type caveat struct {
 func (s *study) caveats() []caveat {
 	var out []caveat
 	for _, part := range []func() *caveat{
-		s.betweenSources, s.trainingSeeds, s.fewSources, s.cellSizes, s.sharedQuestions, s.surface, s.chosenLayer, s.manyTests,
-		s.templateTalks,
+		s.betweenSources, s.trainingSeeds, s.fewSources, s.cellSizes, s.sharedQuestions, s.surface, s.chosenLayer,
+		s.manyTests, s.templateTalks,
 		s.floor, s.ceiling, s.weakSources, s.oneSeed, s.truncation, s.toyModel,
 	} {
 		if c := part(); c != nil {
@@ -50,14 +50,17 @@ func (s *study) trainingSeeds() *caveat {
 		}
 	}
 	if single == 0 {
-		return newCaveat("Training seeds", "Every source has several adapters, pooled into one rate with all their sampling seeds. Sampling seeds are repeated within an adapter; "+
+		return newCaveat("Training seeds", "Every source has several adapters, pooled into one rate with all their "+
+			"sampling seeds. Sampling seeds are repeated within an adapter; "+
 			"they are not further training runs. No interval here covers how a newly trained adapter would leak.")
 	}
-	what := say(outOf(single, len(adapters), "source", "sources"), english.Form(single, " has", " have"), " a single trained adapter.")
+	what := say(outOf(single, len(adapters), "source", "sources"), english.Form(single, " has", " have"),
+		" a single trained adapter.")
 	if single == len(adapters) {
 		what = say(english.Form(single, "The source has", "Every source has"), " a single trained adapter.")
 	}
-	return newCaveat("Training seeds", what, " Sampling seeds repeat the sampling, not the training: no interval here covers how a newly trained adapter would leak.")
+	return newCaveat("Training seeds", what, " Sampling seeds repeat the sampling, not the training: no interval "+
+		"here covers how a newly trained adapter would leak.")
 }
 
 func (s *study) fewSources() *caveat {
@@ -65,7 +68,8 @@ func (s *study) fewSources() *caveat {
 	if n >= 20 {
 		return nil
 	}
-	return newCaveat("Few sources", "There ", english.Form(n, "is ", "are "), counted(n, "source", "n_sources"), ". Statements over all sources describe ", english.Form(n, "it", "these"),
+	return newCaveat("Few sources", "There ", english.Form(n, "is ", "are "), counted(n, "source", "n_sources"),
+		". Statements over all sources describe ", english.Form(n, "it", "these"),
 		", not sources in general; intervals that resample groups are too narrow with fewer than about 20 groups.")
 }
 
@@ -86,11 +90,14 @@ func (s *study) cellSizes() *caveat {
 	case most == 0 || least >= 15:
 		return nil
 	case most == 1:
-		return newCaveat("Small cells", "Each cell of source and category has 1 persona, so its mean has no interval over personas.")
+		return newCaveat("Small cells", "Each cell of source and category has 1 persona, so its mean has no "+
+			"interval over personas.")
 	case least == most:
-		return newCaveat("Small cells", "Each cell of source and category has ", counted(most, "persona", "cells"), ". Their means are uncertain, and bootstrap intervals of so few are too short.")
+		return newCaveat("Small cells", "Each cell of source and category has ", counted(most, "persona", "cells"),
+			". Their means are uncertain, and bootstrap intervals of so few are too short.")
 	}
-	return newCaveat("Small cells", "Cells of source and category have ", whole(least, "counts", "cells"), " to ", counted(most, "persona", "cells"),
+	return newCaveat("Small cells", "Cells of source and category have ", whole(least, "counts", "cells"), " to ",
+		counted(most, "persona", "cells"),
 		". The means of the small ones are uncertain, and bootstrap intervals of so few are too short.")
 }
 
@@ -107,11 +114,13 @@ func (s *study) sharedQuestions() *caveat {
 	what := say("All personas answer the same ", whole(most, "counts", "personas", "0", "n_questions"), " questions.")
 	switch {
 	case least < most:
-		what = say("Personas answer up to ", whole(most, "counts", "personas"), " ", english.Plural(most, "question"), ", which they share; for some fewer are known.")
+		what = say("Personas answer up to ", whole(most, "counts", "personas"), " ", english.Plural(most, "question"),
+			", which they share; for some fewer are known.")
 	case most == 1:
 		what = say("All personas answer the same question.")
 	}
-	return newCaveat("Shared questions", what, " Wilson intervals take completions as independent and are too narrow for that; bootstrap intervals over questions allow for it. "+
+	return newCaveat("Shared questions", what, " Wilson intervals take completions as independent and are too "+
+		"narrow for that; bootstrap intervals over questions allow for it. "+
 		"Other questions might give other rates.")
 }
 
@@ -120,7 +129,8 @@ func (s *study) surface() *caveat {
 	if len(s.full.Covariates) == 0 {
 		return newCaveat("Surface confounds", "The prompts are not known, so nothing rules out that their length or wording explains the correlation.")
 	}
-	parts := []any{"Similarity in meaning often goes along with similarity in wording and length. Spearman's ρ of these with leakage: "}
+	parts := []any{"Similarity in meaning often goes along with similarity in wording and length. Spearman's ρ of " +
+		"these with leakage: "}
 	first := true
 	for name, c := range s.full.Covariates.All() {
 		if !first {
@@ -145,19 +155,24 @@ func (s *study) chosenLayer() *caveat {
 		return nil
 	}
 	if s.chosen {
-		return newCaveat("Layer chosen on the data", "Layer ", s.layerNumber(), " is shown because it has the largest ρ over all bystanders of ", whole(len(s.layers), "counts", "layers"),
+		return newCaveat("Layer chosen on the data", "Layer ", s.layerNumber(),
+			" is shown because it has the largest ρ over all bystanders of ", whole(len(s.layers), "counts", "layers"),
 			" layers on the same data; its ρ and interval have no adjustment for that choice.")
 	}
-	what := say(whole(len(s.layers), "counts", "layers"), " layers were analysed; layer ", s.layerNumber(), " is shown.")
+	what := say(whole(len(s.layers), "counts", "layers"), " layers were analysed; layer ", s.layerNumber(),
+		" is shown.")
 	if s.full.BestLayer == nil {
 		return newCaveat("Several layers", what, " No layer has a defined ρ over all bystanders.")
 	}
-	best := number{Text: strings.TrimPrefix(*s.full.BestLayer, "layer_"), Def: "layer", At: ref{File: fullFile, Path: "/best_layer"}}
-	return newCaveat("Several layers", what, " The largest ρ over all bystanders is at layer ", best, ", chosen on the data it is judged by.")
+	best := number{Text: strings.TrimPrefix(*s.full.BestLayer, "layer_"), Def: "layer", At: ref{File: fullFile,
+		Path: "/best_layer"}}
+	return newCaveat("Several layers", what, " The largest ρ over all bystanders is at layer ", best,
+		", chosen on the data it is judged by.")
 }
 
 func (s *study) manyTests() *caveat {
-	return newCaveat("Many tests", "Plain p-values are not adjusted for the number of tests. Holm's are, within a family (the layers, the sources, the categories), not over the whole report. "+
+	return newCaveat("Many tests", "Plain p-values are not adjusted for the number of tests. Holm's are, within a "+
+		"family (the layers, the sources, the categories), not over the whole report. "+
 		"The artefacts do not say which analyses were planned before the data were seen.")
 }
 
@@ -175,8 +190,9 @@ func (s *study) bound(rate float64, title, what string) *caveat {
 	if n*10 < all || n < 2 {
 		return nil
 	}
-	return newCaveat(title, outOf(n, all, "bystander", "personas"), " have a rate of exactly ", fmt.Sprint(rate), " and share one rank: "+
-		"differences between personas that ", what, " are not seen.")
+	return newCaveat(title, outOf(n, all, "bystander", "personas"), " have a rate of exactly ", fmt.Sprint(rate),
+		" and share one rank: "+
+			"differences between personas that ", what, " are not seen.")
 }
 
 // weakSources are adapters that hardly learned their own marker.
@@ -188,10 +204,12 @@ func (s *study) weakSources() *caveat {
 		}
 		return append(to, parts...)
 	}
-	for _, a := range s.anchors {
-		if a.Prompted != a.Source || a.Rate >= 0.5 {
+	own, few := s.ownAnchors(), 0
+	for _, a := range own {
+		if a.Rate >= 0.5 {
 			continue
 		}
+		few++
 		weak = list(weak, words(a.Source)+" ", s.rateOf(a))
 		if mean := s.bySource[a.Source].Value; mean != nil && *mean > a.Rate {
 			more = list(more, words(a.Source)+" ", in(mean, percent, "mean", "", "by_source", a.Source, "mean"))
@@ -200,10 +218,13 @@ func (s *study) weakSources() *caveat {
 	if len(weak) == 0 {
 		return nil
 	}
-	text := say("Asked as themselves, some adapters write the marker in less than half of the completions (", say(weak...),
+	text := say("Asked as themselves, ", outOf(few, len(own), "source", "personas"), " ", english.Form(few, "has",
+		"have"),
+		" the marker in less than half of the completions (", say(weak...),
 		"). Little leakage from such a source may mean that it learned little, not that its neighbours are far.")
 	if len(more) > 0 {
-		text = append(text, say(" Some even write it more often as their bystanders, on average (", say(more...), "): what they learned is not tied to that persona.")...)
+		text = append(text, say(" The marker is even more frequent as their bystanders, on average (", say(more...),
+			"): it is not tied to the source's persona.")...)
 	}
 	return &caveat{"Weak sources", text}
 }
@@ -221,7 +242,8 @@ func (s *study) truncation() *caveat {
 		return nil
 	}
 	return newCaveat("Truncated completions", whole(c.Truncated, "compute", "compute", "n_truncated"), " of ", whole(c.Completions, "compute", "compute", "n_completions"),
-		" ", english.Plural(c.Completions, "completion"), " reached the limit of new tokens. A marker that would have come after it is not seen.")
+		" ", english.Plural(c.Completions, "completion"),
+		" reached the limit of new tokens. A marker that would have come after it is not seen.")
 }
 
 // toyModel goes by the model's hash, whatever personas, names and adapters a run has.
@@ -229,7 +251,8 @@ func (s *study) toyModel() *caveat {
 	if modelHash(filepath.Join(s.dir, manifestFile)) != tiny.ModelSHA256 {
 		return nil
 	}
-	return newCaveat("A toy model", "The base model of this run is the embedded one of a few million parameters. It shows the pipeline; its numbers say nothing about real models.")
+	return newCaveat("A toy model", "The base model of this run is the embedded one of a few million parameters. "+
+		"It shows the pipeline; its numbers say nothing about real models.")
 }
 
 // modelHash is the base model's in a manifest, even one that has other faults, or "".

@@ -64,5 +64,6 @@ func why(reason string) string {
 	if !found {
 		what = reason
 	}
-	return strings.NewReplacer("x is constant", "all cosines are the same", "y is constant", "all rates are the same").Replace(what)
+	return strings.NewReplacer("x is constant", "all cosines are the same", "y is constant",
+		"all rates are the same").Replace(what)
 }

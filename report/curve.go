@@ -17,14 +17,16 @@ func (s *study) layerCurve() figure {
 	return figure{
 		Name: "layer_curve", Title: "Correlation by layer",
 		Caption: "Spearman's ρ of cosine and leakage by decoder layer (0-based; the layer's output). Whiskers of all sources together are " +
-			s.rhoInterval + "; of single sources, " + bonettWright + ". All sources together mix differences between sources with those within. " +
+			s.rhoInterval + "; of single sources, " + bonettWright + ". All sources together mix differences " +
+			"between sources with those within. " +
 			"Points are set apart sideways to be seen; where ρ is undefined there is none.",
 		Alt:    "Line chart of the rank correlation of cosine and leakage against the layer; the layer table has the values.",
 		Source: []ref{{File: fullFile, Path: "/layers"}},
 		width:  8.5 * vg.Inch, height: 4.8 * vg.Inch,
 		draw: func(c draw.Canvas) {
 			cell := panels{title: "Rank correlation of cosine and leakage by layer", rows: 1, cols: 1,
-				note: s.level() + " intervals: all sources " + s.rhoInterval + ", single sources " + bonettWright + "."}.cut(c)[0][0]
+				note: s.level() + " intervals: all sources " + s.rhoInterval + ", single sources " +
+					"" + bonettWright + "."}.cut(c)[0][0]
 			s.curvePlot().Draw(draw.Crop(cell, 0, -160, 0, 0))
 			if !s.hasCurve() {
 				style := sans(10.5, muted)

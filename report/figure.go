@@ -57,7 +57,8 @@ func (f figure) png() (data []byte, lacking []string, err error) {
 		canvas = f.pixels(strip, &lacking)
 		c := draw.New(canvas)
 		white(draw.Crop(c, 0, 0, 0, strip-f.height-strip))
-		c.FillText(note, vg.Point{X: 10, Y: 5}, fmt.Sprintf("[1] to [%d]: characters that this picture's font lacks; %s and the SVG have them.", len(lacking), markdownFile))
+		c.FillText(note, vg.Point{X: 10, Y: 5}, fmt.Sprintf("[1] to [%d]: characters that this picture's font "+
+			"lacks; %s and the SVG have them.", len(lacking), markdownFile))
 	}
 	var b bytes.Buffer
 	if _, err := (vgimg.PngCanvas{Canvas: canvas.Canvas}).WriteTo(&b); err != nil {

@@ -63,7 +63,8 @@ func TestLabelsOfAnyScript(t *testing.T) {
 			lacking = append(lacking, run)
 			return "[n]"
 		})
-		if want := map[string]string{"反派 (ρ = 0.5)": "[n] (ρ = 0.5)", "a\uFE0Fb": "ab", "שלום": "[n]", "反派": "[n]", "x—y ↓ → −": "x—y ↓ → −"}[label]; got != want {
+		if want := map[string]string{"反派 (ρ = 0.5)": "[n] (ρ = 0.5)", "a\uFE0Fb": "ab", "שלום": "[n]", "反派": "[n]",
+			"x—y ↓ → −": "x—y ↓ → −"}[label]; got != want {
 			t.Errorf("%q is drawn as %q, want %q", label, got, want)
 		}
 	}
@@ -77,7 +78,7 @@ const legendStart = "font lacks some characters"
 // The report's own words need no other font.
 func TestOwnLabelsAreCovered(t *testing.T) {
 	if md := read(t, smallFixture().report(t), markdownFile); strings.Contains(md, "font lacks") {
-		t.Error(md[strings.Index(md, "font lacks"):][:200])
+		t.Error("a figure of plain names lacks characters")
 	}
 }
 

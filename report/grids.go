@@ -180,9 +180,10 @@ func (s *study) crossLeakage() figure {
 	}
 	return g.figure(figure{
 		Name: "cross_leakage", Title: "Cross-leakage between sources",
-		Caption: "Rate of the marker when each source's adapters (row) are asked as each source (column), in per cent: the anchors.",
-		Alt:     "Matrix of marker rates, adapters by source prompts; the anchor table has the counts and intervals.",
-		Source:  []ref{{File: "marker_eval.json", Path: "/anchor_<source>", PerShard: true}},
+		Caption: "Rate of the marker when each source's adapters (row) are asked as each source (column), in per " +
+			"cent: the anchors.",
+		Alt:    "Matrix of marker rates, adapters by source prompts; the anchor table has the counts and intervals.",
+		Source: []ref{{File: "marker_eval.json", Path: "/anchor_<source>", PerShard: true}},
 	})
 }
 
@@ -213,8 +214,10 @@ func (s *study) cosineMatrix() figure {
 	return g.figure(figure{
 		Name: "cosine_matrix", Title: "Cosines between sources and extreme bystanders",
 		Caption: fmt.Sprintf("Cosine of centred centroids in the base model at layer %d, between the sources and each source's "+
-			"bystanders with the most and the least leakage; of equal ones, the first of the taxonomy with the most and the last with the least.", s.layer),
-		Alt:    fmt.Sprintf("Matrix of cosines between %d %s and %d extreme %s.", m.groups, english.Plural(m.groups, "source"), extreme, english.Plural(extreme, "bystander")),
+			"bystanders with the most and the least leakage; of equal ones, the first of the taxonomy with the "+
+			"most and the last with the least.", s.layer),
+		Alt: fmt.Sprintf("Matrix of cosines between %d %s and %d extreme %s.", m.groups, english.Plural(m.groups,
+			"source"), extreme, english.Plural(extreme, "bystander")),
 		Source: []ref{{File: centroidFile, Path: fmt.Sprintf("centered/L%d", s.layer)}},
 	})
 }

@@ -94,7 +94,8 @@ func (s *study) within(l analysis.Layer, key string) evidence {
 		}
 		e.defined++
 		switch s.callOf(analysis.Spearman{
-			Correlation: a.Spearman.Correlation, PermutationP: a.Spearman.PermutationP, BonettWright: a.Spearman.BonettWright,
+			Correlation: a.Spearman.Correlation, PermutationP: a.Spearman.PermutationP,
+			BonettWright: a.Spearman.BonettWright,
 		}) {
 		case up:
 			e.up++
@@ -187,20 +188,25 @@ func headline(all call, e evidence, over phrase) phrase {
 	case settled && e.call == alone:
 		return say("Under the one source, ", relation(all), ": ", over, ".")
 	case settled && agree:
-		return say(capital(relation(all)), ", over all bystanders and within the sources: ", over, "; within the sources ", e.how(), ".")
+		return say(capital(relation(all)), ", over all bystanders and within the sources: ", over,
+			"; within the sources ", e.how(), ".")
 	case settled && (e.call == up || e.call == down):
 		return say(across, "within ", e.each(e.up+e.down), " the relation is reversed (ρ ", e.span(),
 			"): the correlation over all reflects differences between sources.")
 	case settled && e.call == mixed:
 		return say(across, "the sources disagree (", e.how(), ").")
 	case settled && e.call == open:
-		return say(across, "within single sources the data do not settle it (", e.how(), "), so the correlation over all may reflect differences between sources.")
+		return say(across, "within single sources the data do not settle it (", e.how(),
+			"), so the correlation over all may reflect differences between sources.")
 	case settled:
 		return say(across, "within single sources ρ is undefined, so this may be a difference between sources alone.")
 	case e.call == up || e.call == down:
-		return say("Within the sources ", relation(e.call), " (", e.how(), "); across all bystanders, where differences between sources come in, the data do not settle it: ", over, ".")
+		return say("Within the sources ", relation(e.call), " (", e.how(),
+			"); across all bystanders, where differences between sources come in, the data do not settle it: ", over,
+			".")
 	case e.call == mixed:
-		return say("The sources disagree about whether more similar personas leak more (", e.how(), "), and across all bystanders the data do not settle it: ", over, ".")
+		return say("The sources disagree about whether more similar personas leak more (", e.how(),
+			"), and across all bystanders the data do not settle it: ", over, ".")
 	}
 	out := say("The data do not settle whether similarity to the source predicts leakage: ", over)
 	switch e.call {
@@ -222,7 +228,8 @@ func (s *study) sayAggregate() phrase {
 	if rho.Coefficient == nil {
 		return say("Whether similarity predicts leakage cannot be said: ρ is undefined (", why(rho.Reason), ").")
 	}
-	over := say("over ", counted(rho.N, "bystander", at(key, "n")...), " Spearman's ρ of cosine (layer ", s.layerNumber(), ") and leakage is ",
+	over := say("over ", counted(rho.N, "bystander", at(key, "n")...), " Spearman's ρ of cosine (layer ",
+		s.layerNumber(), ") and leakage is ",
 		in(rho.Coefficient, three, "rho", "", at(key, "rho")...), " (", s.uncertainty(rho, key), ")")
 	return headline(s.callOf(rho), s.within(l, key), over)
 }
@@ -285,13 +292,17 @@ func (s *study) betweenSources() *caveat {
 	case all == open && e.call == none:
 		return nil
 	case (all == up || all == down) && (e.call == up || e.call == down):
-		what = say("The correlation over all bystanders and those within the sources have opposite signs (Simpson's paradox).")
+		what = say("The correlation over all bystanders and those within the sources have opposite signs " +
+			"(Simpson's paradox).")
 	case e.call == none:
 		what = say("No source has a correlation of its own, so only differences between sources are seen.")
 	default:
 		what = say("The correlation over all bystanders and those within the sources do not say the same.")
 	}
-	return newCaveat("Differences between sources", what, " Where sources differ in their mean cosine and in their mean leakage, that alone makes or hides a correlation "+
-		"over all bystanders. Whether similarity predicts to which personas one source leaks is in the rows of single sources; every figure over all sources, "+
-		"its intervals, partial correlations, left-out groups and fitted line included, has both in it.")
+	return newCaveat("Differences between sources", what,
+		" Where sources differ in their mean cosine and in their mean leakage, that alone makes or hides a "+
+			"correlation "+
+			"over all bystanders. Whether similarity predicts to which personas one source leaks is in the rows of "+
+			"single sources; every figure over all sources, "+
+			"its intervals, partial correlations, left-out groups and fitted line included, has both in it.")
 }

@@ -108,7 +108,8 @@ func (s *study) renderHTML(w io.Writer, figures []figure, texts *texts) error {
 func (s *study) page(figures []figure) (*page, error) {
 	p := &page{
 		Title: "Persona leakage", Model: s.full.BaseModel,
-		Warnings: s.warnings(), Cards: s.cards(), Summary: s.summary(), Caveats: s.caveats(), Gaps: s.gaps(), Tables: s.tables(),
+		Warnings: s.warnings(), Cards: s.cards(), Summary: s.summary(), Caveats: s.caveats(), Gaps: s.gaps(),
+		Tables:   s.tables(),
 		Manifest: s.manifest(), Settings: s.settings(), Files: s.artefacts(), Definitions: definitions,
 		HasScatter: s.layerIndex() >= 0, HasCompletions: s.hasTexts,
 		Layers: s.layers, Layer: s.layer, Level: s.level(),

@@ -36,7 +36,8 @@ func (s *study) writeMarkdown(figures []figure) error {
 		if len(f.lacking) > 0 {
 			format = "svg"
 		}
-		fmt.Fprintf(&b, "\n### %s\n\n![%s](%s/%s.%s)\n\n%s\n", escapeMarkdown(f.Title), escapeMarkdown(f.Alt), figuresDir, f.Name, format, escapeMarkdown(f.Caption))
+		fmt.Fprintf(&b, "\n### %s\n\n![%s](%s/%s.%s)\n\n%s\n", escapeMarkdown(f.Title), escapeMarkdown(f.Alt),
+			figuresDir, f.Name, format, escapeMarkdown(f.Caption))
 	}
 	b.WriteString("\n## Tables\n")
 	for _, t := range s.tables() {

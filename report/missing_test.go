@@ -22,7 +22,8 @@ func TestWhatIsMissing(t *testing.T) {
 		{name: "missing shard", damage: remove("villain_seed137"), says: []string{`villain\_seed137`}, has: []string{"scatter_by_source", "seed_agreement"}},
 		{name: "one seed", change: func(f *fixture) { f.seeds = f.seeds[:1] }, says: []string{"One sampling seed"}, has: []string{"heatmap_source_category"}, lacks: []string{"seed_agreement"}},
 		{name: "NaN", damage: replace("villain_seed42/marker_eval.json", `"found":`, `"found":NaN,"was":`), says: []string{"found and total of"}, has: []string{"category_bars"}},
-		{name: "a NaN cosine", damage: replace(cosineFile, `"cosine":`, `"cosine":NaN,"was":`), says: []string{"not finite"}, has: []string{"heatmap_source_category"}},
+		{name: "a NaN cosine", damage: replace(cosineFile, `"cosine":`, `"cosine":NaN,"was":`),
+			says: []string{"not finite"}, has: []string{"heatmap_source_category"}},
 		{name: "persona without a source", change: func(f *fixture) {
 			f.changePairs = func(pairs []map[string]any) []map[string]any {
 				return append(pairs, map[string]any{"persona_id": "orphan", "category": "sibling", "cosine": 0.1, "leakage_rate": 0.2})

@@ -8,9 +8,12 @@ import (
 
 func (s *study) agreementTable() table {
 	t := table{
-		ID: "agreement", Title: "Agreement of measurements, differences of categories", Source: ref{File: fullFile, Path: "/icc"}, Brief: true,
-		Caption: "By source. ICC: do the personas' rates agree over " + s.raters() + "? Kruskal-Wallis: do the categories differ? Intervals at " + s.level() + ".",
-		Columns: []column{{"source", ""}, {"personas", "counts"}, {s.raterColumn(), "counts"}, {"ICC(3,1)", "icc"}, {"interval", "icc"}, {"ICC(2,1)", "icc"}, {"ICC(3,k)", "icc"},
+		ID: "agreement", Title: "Agreement of measurements, differences of categories", Source: ref{File: fullFile,
+			Path: "/icc"}, Brief: true,
+		Caption: "By source. ICC: do the personas' rates agree over " + s.raters() + "? Kruskal-Wallis: do the " +
+			"categories differ? Intervals at " + s.level() + ".",
+		Columns: []column{{"source", ""}, {"personas", "counts"}, {s.raterColumn(), "counts"}, {"ICC(3,1)", "icc"},
+			{"interval", "icc"}, {"ICC(2,1)", "icc"}, {"ICC(3,k)", "icc"},
 			{"H", "kruskal-wallis"}, {"p", "kruskal-wallis"}, {"p, Holm", "p-holm"}, {"ε²", "epsilon"}},
 	}
 	for _, source := range s.sources {
@@ -46,7 +49,8 @@ func (s *study) partialTable() table {
 	l, key, _ := s.shown()
 	t := table{
 		ID: "partial", Title: "Correlation with the prompts' surface held fixed", Source: ref{File: fullFile, Path: pointer("layers", key, "aggregate", "partial_spearman")},
-		Caption: "Partial Spearman correlation of cosine and leakage over all sources, one row for each set of covariates; sources are not held fixed.",
+		Caption: "Partial Spearman correlation of cosine and leakage over all sources, one row for each set of " +
+			"covariates; sources are not held fixed.",
 		Columns: []column{{"held fixed", ""}, {"n", "counts"}, {"partial ρ", "partial"}, {"p", "p"}},
 	}
 	for name, c := range l.Aggregate.Partial.All() {
@@ -58,7 +62,8 @@ func (s *study) partialTable() table {
 func (s *study) covariateTable() table {
 	t := table{
 		ID: "covariates", Title: "Surface covariates", Source: ref{File: fullFile, Path: "/covariates"},
-		Caption: "Length and likeness of the prompts, and Spearman's ρ of them with leakage and with cosine, over all bystanders.",
+		Caption: "Length and likeness of the prompts, and Spearman's ρ of them with leakage and with cosine, over " +
+			"all bystanders.",
 		Columns: []column{{"covariate", ""}, {"n", "counts"}, {"mean", "covariate"}, {"sd", "covariate"}, {"min", "covariate"}, {"max", "covariate"}, {"ρ with leakage", "covariate"}, {"p", "p"}, {"ρ with cosine", "covariate"}},
 	}
 	l, key, _ := s.shown()
@@ -95,7 +100,8 @@ func (s *study) leaveOutTable() table {
 func (s *study) layerTable() table {
 	t := table{
 		ID: "layers", Title: "Differences between layers", Source: ref{File: fullFile, Path: "/layer_tests"},
-		Caption: "Does one layer's cosine correlate more with leakage than another's, over all bystanders? Intervals at " + s.level() + ".",
+		Caption: "Does one layer's cosine correlate more with leakage than another's, over all bystanders? " +
+			"Intervals at " + s.level() + ".",
 		Columns: []column{{"first", "layer"}, {"second", "layer"}, {"n", "counts"}, {"ρ first", "rho"}, {"ρ second", "rho"}, {"difference", "layer-test"},
 			{"interval", "layer-test"}, {"bootstrap", "layer-test"}, {"p", "layer-test"}, {"p, Holm", "p-holm"}},
 	}

@@ -27,7 +27,8 @@ var falsehoods = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)they cannot leak`),
 	regexp.MustCompile(`0 for none, 1 for complete`),
 	regexp.MustCompile(`0\.0 % to 0\.0 %`),
-	regexp.MustCompile(`(most|highest rate|least)[^.;]* 0\.0 %[^.;]*and least`), // nothing leaks most where nothing leaks
+	regexp.MustCompile(`(most|highest rate|least)[^.;]* 0\.0 %[^.;]*and least`),
+	// nothing leaks most where nothing leaks
 	regexp.MustCompile(`Sampling seeds agree`),
 	regexp.MustCompile(`seed t[0-9]`), // an adapter is not a seed
 	regexp.MustCompile(`NaN|Inf|%!|<nil>|\(\)|\bnone to\b`),
@@ -43,17 +44,24 @@ func TestNoFalseProse(t *testing.T) {
 		says   []string
 	}{
 		{"usual", func(*fixture) {}, nil},
-		{"all zero", func(f *fixture) { f.rate = func(int) int { return 0 } }, []string{"No bystander wrote the marker: all 16 rates are 0."}},
-		{"all one", func(f *fixture) { f.rate = func(int) int { return 100 } }, []string{"All 16 bystanders have the same rate, 100.0", "Rates at the ceiling"}},
-		{"one source", func(f *fixture) { f.sources = f.sources[:1] }, []string{"There is 1 source.", "The source has a single trained adapter", "1 source, 2 categories"}},
-		{"one persona a cell", func(f *fixture) { f.perCell = 1 }, []string{"has 1 persona, so its mean has no interval"}},
-		{"one persona", func(f *fixture) { f.sources, f.categories, f.perCell = f.sources[:1], f.categories[:1], 1 }, []string{"1 source, 1 category"}},
+		{"all zero", func(f *fixture) { f.rate = func(int) int { return 0 } },
+			[]string{"No bystander wrote the marker: all 16 rates are 0."}},
+		{"all one", func(f *fixture) { f.rate = func(int) int { return 100 } },
+			[]string{"All 16 bystanders have the same rate, 100.0", "Rates at the ceiling"}},
+		{"one source", func(f *fixture) { f.sources = f.sources[:1] }, []string{"There is 1 source.",
+			"The source has a single trained adapter", "1 source, 2 categories"}},
+		{"one persona a cell", func(f *fixture) { f.perCell = 1 },
+			[]string{"has 1 persona, so its mean has no interval"}},
+		{"one persona", func(f *fixture) { f.sources, f.categories, f.perCell = f.sources[:1], f.categories[:1], 1 },
+			[]string{"1 source, 1 category"}},
 		{"one persona at zero", func(f *fixture) {
 			f.sources, f.categories, f.perCell, f.rate = f.sources[:1], f.categories[:1], 1, func(int) int { return 0 }
 		}, []string{"No bystander wrote the marker: its rate is 0."}},
 		{"one seed", func(f *fixture) { f.seeds = f.seeds[:1] }, []string{"One sampling seed"}},
-		{"one question", func(f *fixture) { f.questions = f.questions[:1] }, []string{"All personas answer the same question."}},
-		{"one completion", func(f *fixture) { f.questions, f.completions, f.seeds = f.questions[:1], 1, f.seeds[:1] }, nil},
+		{"one question", func(f *fixture) { f.questions = f.questions[:1] },
+			[]string{"All personas answer the same question."}},
+		{"one completion", func(f *fixture) { f.questions, f.completions, f.seeds = f.questions[:1], 1, f.seeds[:1] },
+			nil},
 		{"no layers", func(f *fixture) { f.withoutCosines = true }, []string{"about leakage alone"}},
 		{"cosines alone", func(f *fixture) { f.withoutShards = true }, []string{"do not say how many adapters"}},
 		{"undefined rho", func(f *fixture) {
@@ -64,10 +72,12 @@ func TestNoFalseProse(t *testing.T) {
 				return pairs
 			}
 		}, []string{"ρ is undefined (all cosines are the same)", "No layer has a defined ρ"}},
-		{"adapters and seeds", func(f *fixture) { f.adapters = 2 }, []string{"over adapters and sampling seeds together", "Every source has several adapters", "adapter t2, seed 42"}},
+		{"adapters and seeds", func(f *fixture) { f.adapters = 2 },
+			[]string{"over adapters and sampling seeds together", "Every source has several adapters",
+				"adapter t2, seed 42"}},
 		{"a weak source", func(f *fixture) {
 			f.rate = func(i int) int { return map[bool]int{true: 60, false: 5}[i < 5] } // anchors come after 5
-		}, []string{"learned little", "Some even write it more often as their bystanders"}},
+		}, []string{"learned little", "more frequent as their bystanders"}},
 		{"1,000 personas", func(f *fixture) {
 			f.perCell, f.questions, f.completions, f.resamples, f.permutate = 250, f.questions[:2], 1, 20, 19
 		}, []string{"1,000"}},
@@ -97,7 +107,8 @@ func TestNoFalseProse(t *testing.T) {
 func keep(t *testing.T, dir string) {
 	t.Helper()
 	if to := os.Getenv("PERSONAPROBE_KEEP"); to != "" {
-		if err := os.CopyFS(filepath.Join(to, strings.NewReplacer(" ", "-", "/", "-").Replace(t.Name())), os.DirFS(dir)); err != nil {
+		if err := os.CopyFS(filepath.Join(to, strings.NewReplacer(" ", "-", "/", "-").Replace(t.Name())),
+			os.DirFS(dir)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -132,7 +143,8 @@ func pageText(t *testing.T, dir string) string {
 func TestToyModel(t *testing.T) {
 	for hash, want := range map[string]bool{tiny.ModelSHA256: true, strings.Repeat("0", 64): false} {
 		dir := smallFixture().write(t)
-		put(t, filepath.Join(dir, manifestFile), map[string]any{"base_model": "my own name", "paths": map[string]string{"personas": "mine.json"},
+		put(t, filepath.Join(dir, manifestFile), map[string]any{"base_model": "my own name",
+			"paths":    map[string]string{"personas": "mine.json"},
 			"identity": map[string]any{"model_sha256": hash}})
 		smallFixture().analyse(t, dir)
 		write(t, dir)
@@ -165,7 +177,8 @@ func TestEffectSizeOfNothing(t *testing.T) {
 		t.Errorf("the mean without a difference is %.4f, want %.4f", mean, want)
 	}
 	i := slices.IndexFunc(definitions, func(d definition) bool { return d.ID == "epsilon" })
-	if text := definitions[i].Text; !strings.Contains(text, "(k − 1)/(n − 1)") || !strings.Contains(text, fmt.Sprintf("%.2f for 8 categories of 5", want)) {
+	if text := definitions[i].Text; !strings.Contains(text, "(k − 1)/(n − 1)") || !strings.Contains(text,
+		fmt.Sprintf("%.2f for 8 categories of 5", want)) {
 		t.Errorf("the definition does not say it: %s", text)
 	}
 }
@@ -182,7 +195,8 @@ func TestIncomplete(t *testing.T) {
 	page := parse(t, dir)
 	captions, with := 0, 0
 	for n := range page.Descendants() {
-		if n.Data == "figcaption" || n.Data == "p" && attribute(n, "class") == "caption" && strings.HasPrefix(attribute(n.Parent, "id"), "table-") {
+		if n.Data == "figcaption" || n.Data == "p" && attribute(n,
+			"class") == "caption" && strings.HasPrefix(attribute(n.Parent, "id"), "table-") {
 			captions++
 			if strings.Contains(textOf(n), note) {
 				with++
@@ -255,7 +269,8 @@ func TestKeyNames(t *testing.T) {
 		s.personas = []persona{p}
 		return s.shardPairs()
 	}
-	if got := pairs("t1_seed1", "t1_seed2", "t2_seed1", "t2_seed2"); !slices.Equal(got, [][2]string{{"t1_seed1", "t1_seed2"}, {"t1_seed1", "t2_seed1"}, {"t2_seed1", "t2_seed2"}}) {
+	if got := pairs("t1_seed1", "t1_seed2", "t2_seed1", "t2_seed2"); !slices.Equal(got, [][2]string{{"t1_seed1",
+		"t1_seed2"}, {"t1_seed1", "t2_seed1"}, {"t2_seed1", "t2_seed2"}}) {
 		t.Errorf("pairs: %v", got)
 	}
 	if got := pairs("1", "2", "3"); len(got) != 3 {
@@ -279,7 +294,9 @@ func TestAdaptersAreNoSeeds(t *testing.T) {
 		says     []string
 	}{
 		{nil, []string{"over adapters and sampling seeds together, ICC(3,1), is"}},
-		{map[string]any{"villain": map[string]any{"icc": 0.25}}, []string{"over the sampling seeds of an adapter, ICC(3,1), is", "over adapters, each over its sampling seeds, ICC(3,1), is 0.25."}},
+		{map[string]any{"villain": map[string]any{"icc": 0.25}},
+			[]string{"over the sampling seeds of an adapter, ICC(3,1), is",
+				"over adapters, each over its sampling seeds, ICC(3,1), is 0.25."}},
 	} {
 		if full["icc_adapters"] = test.adapters; test.adapters == nil {
 			delete(full, "icc_adapters")

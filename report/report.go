@@ -120,7 +120,8 @@ func writeFigures(ctx context.Context, dir string, figures []figure, log *slog.L
 			figures[i].lacking = lacking
 			figures[i].Caption += " " + legend(lacking)
 			if log != nil {
-				log.Warn("the PNG's font lacks characters, which are numbered there; the SVG has them", "figure", f.Name+".png", "characters", lacking)
+				log.Warn("the PNG's font lacks characters, which are numbered there; the SVG has them", "figure",
+					f.Name+".png", "characters", lacking)
 			}
 		}
 		for _, file := range []struct {

@@ -303,7 +303,8 @@ func TestPublishedPairs(t *testing.T) {
 	}
 	write(t, dir)
 	md := read(t, dir, markdownFile)
-	for _, s := range []string{"is 0.711 (95 % interval", "p = 4.2 × 10⁻³²", "software engineer, at a mean rate of 60.0", "is all-powerful dark emperor under villain, 98.0\u00a0%;"} {
+	for _, s := range []string{"is 0.711 (95 % interval", "p = 4.2 × 10⁻³²",
+		"software engineer, at a mean rate of 60.0", "is all-powerful dark emperor under villain, 98.0\u00a0%;"} {
 		if !strings.Contains(strings.ReplaceAll(md, " %", "\u00a0%"), strings.ReplaceAll(s, " %", "\u00a0%")) {
 			t.Errorf("report.md does not say %q", s)
 		}

@@ -114,7 +114,8 @@ func (s *study) scatterBySource() figure {
 	return figure{
 		Name: "scatter_by_source", Title: "Leakage and similarity, source by source",
 		Caption: fmt.Sprintf("Each point is a bystander persona: how similar the base model holds it to be to the source "+
-			"(cosine at the output of decoder layer %d, 0-based), and how often the source's adapters write the marker as it. "+
+			"(cosine at the output of decoder layer %d, 0-based), and how often the source's adapters write the "+
+			"marker as it. "+
 			"The highest and lowest rates are named where there is room.", s.layer) + s.undrawn(),
 		Alt:    "Scatter plots of leakage rate against cosine, one per source; the table of personas has every value.",
 		Source: []ref{{File: cosineFile, Path: fmt.Sprintf("/per_layer/layer_%d/pairs", s.layer)}},
@@ -162,8 +163,9 @@ func (s *study) scatterAggregate() figure {
 			"personas as independent. It describes; the rank correlation tests."
 		f.Source = append(f.Source, ref{File: fullFile, Path: pointer("layers", layerKey(s.layer), "linear_fit")})
 	}
-	if s.betweenSources() != nil {
-		f.Caption += " Beware: it runs through differences between sources, and the relation within the sources is another one."
+	if s.fit != nil && s.betweenSources() != nil {
+		f.Caption += " The line follows differences between sources too, which the correlations within the sources " +
+			"do not bear out: see the caveats."
 	}
 	f.draw = func(c draw.Canvas) {
 		cell := panels{title: "Marker leakage against similarity, all sources", rows: 1, cols: 1}.cut(c)[0][0]

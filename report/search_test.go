@@ -12,7 +12,8 @@ import (
 
 // searches are texts with characters that mean something to a pattern, or to a script.
 var searches = []string{
-	"well-known", "-", "[ZLT]", "a]b", "c[d", `C:\dir`, `\`, "a|b", "(x)", "{1}", "$5.00", "^top", "a/b", "*", "+", "?", ".", "&-~", "--", "!!", "🙂",
+	"well-known", "-", "[ZLT]", "a]b", "c[d", `C:\dir`, `\`, "a|b", "(x)", "{1}", "$5.00", "^top", "a/b", "*", "+",
+	"?", ".", "&-~", "--", "!!", "🙂",
 	"👩\u200D🚀", "你好", "שלום", "مرحبا", "é",
 }
 
@@ -27,7 +28,8 @@ func TestSearchTakesAnyText(t *testing.T) {
 		return strings.Repeat("没有空格的长文本", 60) + fmt.Sprintf("<%d>", c) + searches[c] + strings.Repeat("🚀", 200)
 	}
 	dir := f.write(t)
-	full, err := analysis.Analyze(context.Background(), dir, analysis.Options{Resamples: 50, Permutations: 19, Marker: marker})
+	full, err := analysis.Analyze(context.Background(), dir, analysis.Options{Resamples: 50, Permutations: 19,
+		Marker: marker})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,8 @@ func TestSearchTakesAnyText(t *testing.T) {
 	b.run(`const s = document.getElementById("browse-marker"); s.value = "1"; s.dispatchEvent(new Event("change", {bubbles: true}))`)
 	b.until(fmt.Sprintf(`document.querySelector("#browse-list mark.marker")?.textContent === %q`, marker))
 	b.run(`document.getElementById("browse").reset()`)
-	b.until(fmt.Sprintf(`document.getElementById("browse-status").textContent.startsWith("%s of")`, grouped(float64(total))))
+	b.until(fmt.Sprintf(`document.getElementById("browse-status").textContent.startsWith("%s of")`,
+		grouped(float64(total))))
 	for i, text := range searches {
 		b.search(fmt.Sprintf("<%d>%s", i, text))
 		want(b, `parseInt(document.getElementById("browse-status").textContent)`, total/len(searches))

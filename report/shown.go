@@ -61,7 +61,8 @@ func (s *study) missingShards() []string {
 	for _, source := range s.sources {
 		for _, key := range s.shardKeys() {
 			name := shardName(source, key)
-			if !slices.ContainsFunc(s.shards, func(h shard) bool { return h.Name == name }) && !slices.Contains(out, name) {
+			if !slices.ContainsFunc(s.shards, func(h shard) bool { return h.Name == name }) && !slices.Contains(out,
+				name) {
 				out = append(out, name)
 			}
 		}
@@ -80,7 +81,8 @@ func (s *study) incomplete() string {
 		names = strings.Join(missing[:5], ", ") + fmt.Sprintf(" and %d more", len(missing)-5)
 	}
 	n := len(s.shards)
-	return fmt.Sprintf("Incomplete: over %d of %d shards; missing %s %s.", n, n+len(missing), english.Form(len(missing), "is", "are"), names)
+	return fmt.Sprintf("Incomplete: over %d of %d shards; missing %s %s.", n, n+len(missing),
+		english.Form(len(missing), "is", "are"), names)
 }
 
 // undrawn says how many bystanders a scatter plot lacks, or is "".
@@ -94,7 +96,8 @@ func (s *study) undrawn() string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %d %s without a cosine %s not drawn.", n, english.Plural(n, "bystander"), english.Form(n, "is", "are"))
+	return fmt.Sprintf(" %d %s without a cosine %s not drawn.", n, english.Plural(n, "bystander"), english.Form(n,
+		"is", "are"))
 }
 
 // warnings are what a reader has to know before any number.
@@ -104,7 +107,8 @@ func (s *study) warnings() []string {
 		out = append(out, note)
 	}
 	if n := len(s.stale); n > 0 {
-		out = append(out, fmt.Sprintf("Out of date: %d %s changed since the analysis, which the numbers are from. Analyse the directory again.", n, english.Plural(n, "file")))
+		out = append(out, fmt.Sprintf("Out of date: %d %s changed since the analysis, which the numbers are from. "+
+			"Analyse the directory again.", n, english.Plural(n, "file")))
 	}
 	return out
 }

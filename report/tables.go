@@ -87,7 +87,8 @@ func (s *study) withinCategories() table {
 	l, key, _ := s.shown()
 	t := table{
 		ID: "within-categories", Title: "Cosine and leakage within categories", Source: ref{File: fullFile, Path: pointer("layers", key, "per_category")},
-		Caption: fmt.Sprintf("Rank correlation at layer %d over the personas of one category, of all sources, so that differences between sources count. Intervals at %s; clusters are the sources.", s.layer, s.level()),
+		Caption: fmt.Sprintf("Rank correlation at layer %d over the personas of one category, of all sources, so "+
+			"that differences between sources count. Intervals at %s; clusters are the sources.", s.layer, s.level()),
 		Columns: append([]column{{"category", ""}}, associationColumns...),
 	}
 	for category, a := range l.PerCategory.All() {
@@ -197,7 +198,8 @@ func (s *study) personaRow(p persona, hasCosine bool, keys []string) row {
 		cells = append(cells, num(in(s.cosine(p), three, "cosine", "a centroid is zero or was not read", "personas", i, "cosines", layerKey(s.layer))))
 	}
 	for _, key := range keys {
-		n := number{Text: dash, Def: "rate", Reason: "no rate in this shard", At: ref{File: fullFile, Path: pointer("personas", i, "seeds", key)}}
+		n := number{Text: dash, Def: "rate", Reason: "no rate in this shard", At: ref{File: fullFile,
+			Path: pointer("personas", i, "seeds", key)}}
 		if v, ok := p.Shards[key]; ok {
 			n = in(&v, percent, "rate", "", "personas", i, "seeds", key, "rate")
 		}
@@ -236,7 +238,8 @@ func float(n *int) *float64 {
 func (s *study) anchorTable() table {
 	t := table{
 		ID: "anchors", Title: "Anchors: adapters asked as sources", Source: ref{File: fullFile, Path: "/anchor_calibration"},
-		Caption: "The diagonal says how well each source's adapters learned the marker, the rest how it leaks between sources. Wilson intervals at " + s.level() + ".",
+		Caption: "The diagonal says how well each source's adapters learned the marker, the rest how it leaks " +
+			"between sources. Wilson intervals at " + s.level() + ".",
 		Columns: []column{{"adapter", ""}, {"asked as", ""}, {"rate", "anchor"}, {"Wilson", "wilson"}, {"marked", "counts"}, {"of", "counts"}, {"reference", "drift"}, {"drift", "drift"}},
 	}
 	for adapter, prompts := range s.full.AnchorCalibration.All() {

@@ -11,61 +11,6 @@ import (
 	"personaprobe/internal/english"
 )
 
-// card is one main figure.
-type card struct {
-	Label  string
-	Number number
-	Detail phrase
-}
-
-// shown is the layer that the report is about, or false without cosines.
-func (s *study) shown() (analysis.Layer, string, bool) {
-	key := layerKey(s.layer)
-	l, ok := s.full.Layers.Get(key)
-	return l, key, ok
-}
-
-// cards are the main figures.
-func (s *study) cards() []card {
-	var out []card
-	if l, key, ok := s.shown(); ok {
-		rho := l.Aggregate.Spearman
-		detail := say("undefined: ", why(rho.Reason))
-		if rho.Coefficient != nil {
-			detail = s.uncertainty(rho, key)
-			if e := s.within(l, key); e.call != alone && e.defined > 0 {
-				detail = append(detail, say("; within single sources ", e.span())...)
-			}
-		}
-		out = append(out, card{fmt.Sprintf("Spearman's ρ, layer %d, all bystanders", s.layer), in(rho.Coefficient, two, "rho", rho.Reason, at(key, "rho")...), detail})
-		if m := l.Aggregate.MeanLeakage; m != nil {
-			out = append(out, card{"Mean leakage of bystanders", in(m, percent, "mean", "", "layers", key, "aggregate", "mean_leakage"),
-				say("over ", counted(rho.N, "persona", at(key, "n")...), english.Form(rho.N, "", ", each alike"))})
-		}
-	}
-	categories := len(s.categories)
-	out = append(out, card{english.Form(s.full.NumPersonas, "Bystander persona", "Bystander personas"), whole(s.full.NumPersonas, "counts", "n_taxonomy_personas"),
-		say(counted(s.full.NumSources, "source", "n_sources"), ", ", counted(categories, "category", "categories"))})
-	if found, total := s.completions(); total > 0 {
-		detail := say(whole(found, "counts", "personas"), " with the marker; ", counted(len(s.shards), "shard", "personas"))
-		if len(s.anchors) > 0 {
-			detail = append(detail, say("; anchors included")...)
-		}
-		out = append(out, card{english.Form(total, "Completion", "Completions"), whole(total, "counts", "personas"), detail})
-	}
-	return out
-}
-
-// completions are the counts of all personas and anchors.
-func (s *study) completions() (found, total int) {
-	for _, p := range s.full.Personas {
-		if p.Found != nil && p.Total != nil {
-			found, total = found+*p.Found, total+*p.Total
-		}
-	}
-	return found, total
-}
-
 // summary says the main results in sentences.
 func (s *study) summary() []phrase {
 	var out []phrase
@@ -97,7 +42,8 @@ func (s *study) saySources() phrase {
 			missing++
 			continue
 		}
-		rows = append(rows, row{words(source), in(p.Coefficient, three, "rho", "", "layers", key, "per_source", source, "spearman", "rho")})
+		rows = append(rows, row{words(source), in(p.Coefficient, three, "rho", "", "layers", key, "per_source", source,
+			"spearman", "rho")})
 		if p.Holm != nil && *p.Holm < 0.05 && (math.Abs(*p.Coefficient) < 1 || p.PermutationP == nil || *p.PermutationP < 0.05) {
 			significant++
 		}
@@ -111,7 +57,8 @@ func (s *study) saySources() phrase {
 	if lo.rho.Text == hi.rho.Text {
 		out = say("Within each of ", len(rows), " sources ρ is ", lo.rho, "; ")
 	}
-	out = append(out, say(whole(significant, "p-holm", "layers", key, "per_source"), " of ", whole(len(rows), "counts", "layers", key, "per_source"), " ",
+	out = append(out, say(whole(significant, "p-holm", "layers", key, "per_source"), " of ", whole(len(rows), "counts",
+		"layers", key, "per_source"), " ",
 		english.Form(significant, "has", "have"), " p below 0.05 after Holm's adjustment")...)
 	if missing > 0 {
 		out = append(out, say("; in ", missing, " more it is undefined")...)
@@ -134,7 +81,8 @@ func (s *study) sayPartial() phrase {
 		return nil
 	}
 	at := []string{"layers", key, "aggregate", "partial_spearman", name}
-	return say("With ", listed(strings.Split(name, "+")), " of the prompts held fixed the correlation over all bystanders is ",
+	return say("With ", listed(strings.Split(name, "+")),
+		" of the prompts held fixed the correlation over all bystanders is ",
 		in(last.Coefficient, three, "partial", "", append(at, "rho")...), " (p = ", in(last.P, pValue, "p", "", append(at, "p_value")...), ").")
 }
 
@@ -154,7 +102,8 @@ func (s *study) sayLeakage() phrase {
 	case least == nil:
 		return say("The marker leaks alike from all ", len(order), " sources, at a mean rate of ", mean(order[0]), ".")
 	}
-	return say("The marker leaks most from ", listed(most), ", at a mean rate of ", mean(most[0]), " over its bystanders, and least from ", listed(least), ", at ", mean(least[0]), ".")
+	return say("The marker leaks most from ", listed(most), ", at a mean rate of ", mean(most[0]),
+		" over its bystanders, and least from ", listed(least), ", at ", mean(least[0]), ".")
 }
 
 // meanSpan is the interval of a mean that the report shows throughout.
@@ -182,7 +131,8 @@ func (s *study) sayCategories() phrase {
 		r, _ := s.full.ByCategory.Get(c)
 		return in(r.Mean, percent, "mean", "", "by_category", c, "mean")
 	}
-	return say("By category of persona, all sources together, it leaks most to ", listed(most), " (", mean(most[0]), ") and least to ", listed(least), " (", mean(least[0]), ").")
+	return say("By category of persona, all sources together, it leaks most to ", listed(most), " (", mean(most[0]),
+		") and least to ", listed(least), " (", mean(least[0]), ").")
 }
 
 func (s *study) sayExtremes() phrase {
@@ -198,15 +148,18 @@ func (s *study) sayExtremes() phrase {
 	}
 	switch {
 	case zero == n:
-		return say("No bystander wrote the marker: ", english.Form(n, "its rate is 0.", fmt.Sprintf("all %s rates are 0.", grouped(float64(n)))))
+		return say("No bystander wrote the marker: ", english.Form(n, "its rate is 0.",
+			fmt.Sprintf("all %s rates are 0.", grouped(float64(n)))))
 	case len(top) == n && n > 1:
 		return say("All ", counted(n, "bystander", "personas"), " have the same rate, ", s.rateOf(top[0]), ".")
 	case len(top) > 1:
-		return say("The highest rate, ", s.rateOf(top[0]), ", is that of ", counted(len(top), "bystander", "personas"), "; ",
+		return say("The highest rate, ", s.rateOf(top[0]), ", is that of ", counted(len(top), "bystander", "personas"),
+			"; ",
 			outOf(zero, n, "bystander", "personas"), " never wrote the marker.")
 	}
 	p := top[0]
-	return say("The bystander with the highest rate is ", p.shortName(), " under ", words(p.Source), ", ", s.rateOf(p), bracketed(s.rateSpan(p)), "; ",
+	return say("The bystander with the highest rate is ", p.shortName(), " under ", words(p.Source), ", ", s.rateOf(p),
+		bracketed(s.rateSpan(p)), "; ",
 		outOf(zero, n, "bystander", "personas"), " never wrote the marker.")
 }
 
@@ -242,10 +195,8 @@ func (s *study) rateSpan(p persona) number {
 
 func (s *study) sayAnchors() phrase {
 	var rates []number
-	for _, a := range s.anchors {
-		if a.Prompted == a.Source {
-			rates = append(rates, s.rateOf(a))
-		}
+	for _, a := range s.ownAnchors() {
+		rates = append(rates, s.rateOf(a))
 	}
 	if len(rates) == 0 {
 		return nil
@@ -255,7 +206,16 @@ func (s *study) sayAnchors() phrase {
 	if rates[0].Text == rates[len(rates)-1].Text {
 		what = say(rates[0])
 	}
+	if len(rates) == 1 {
+		return say("Asked as the source itself, ", words(s.ownAnchors()[0].Source), " has the marker in ", what,
+			" of completions.")
+	}
 	return say("Asked as their own source, the adapters write the marker in ", what, " of completions.")
+}
+
+// ownAnchors are the sources asked as themselves.
+func (s *study) ownAnchors() []persona {
+	return filter(s.anchors, func(a persona) bool { return a.Prompted == a.Source })
 }
 
 func (s *study) sayConcordance() phrase {
@@ -264,7 +224,8 @@ func (s *study) sayConcordance() phrase {
 		return nil
 	}
 	at := func(f string) []string { return []string{"kendall_w", f} }
-	return say("The ", counted(w.NumJudges, "source", at("n_judges")...), " order the ", counted(w.NumItems, "category", at("n_items")...), " with a concordance of W = ",
+	return say("The ", counted(w.NumJudges, "source", at("n_judges")...), " order the ", counted(w.NumItems,
+		"category", at("n_items")...), " with a concordance of W = ",
 		in(w.W, two, "kendall-w", "", at("W")...), " (p = ", in(w.P, pValue, "kendall-w", "", at("p")...), ").")
 }
 
@@ -307,10 +268,12 @@ func (s *study) sayCompute() phrase {
 		out = append(out, say(" on ", c.Device)...)
 	}
 	if c.GPUHours > 0 {
-		out = append(out, say(", ", in(&c.GPUHours, atLeast(0.01, two), "compute", "", "compute", "gpu_hours"), " GPU-hours")...)
+		out = append(out, say(", ", in(&c.GPUHours, atLeast(0.01, two), "compute", "", "compute", "gpu_hours"),
+			" GPU-hours")...)
 	}
 	if c.Tokens > 0 {
-		out = append(out, say(", for ", whole(c.Tokens, "compute", "compute", "n_tokens"), " new ", english.Plural(c.Tokens, "token"))...)
+		out = append(out, say(", for ", whole(c.Tokens, "compute", "compute", "n_tokens"), " new ",
+			english.Plural(c.Tokens, "token"))...)
 	}
 	return append(out, say(".")...)
 }

@@ -6,7 +6,8 @@ func TestPlural(t *testing.T) {
 	for _, test := range []struct {
 		n          int
 		noun, want string
-	}{{0, "source", "sources"}, {1, "source", "source"}, {2, "source", "sources"}, {1, "category", "category"}, {3, "category", "categories"}} {
+	}{{0, "source", "sources"}, {1, "source", "source"}, {2, "source", "sources"}, {1, "category", "category"}, {3,
+		"category", "categories"}} {
 		if got := Plural(test.n, test.noun); got != test.want {
 			t.Errorf("Plural(%d, %q) = %q, want %q", test.n, test.noun, got, test.want)
 		}
