@@ -57,7 +57,6 @@ func load(ctx context.Context, dir string, opts Options) (*study, error) {
 		return nil, err
 	}
 	s.readPersonas()
-	s.nameIntervals()
 	s.readCells()
 	s.readFit()
 	if err := s.checkInputs(ctx); err != nil {

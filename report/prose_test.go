@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/net/html"
 
-	"personaprobe/analysis"
 	"personaprobe/models/tiny"
 	"personaprobe/stats"
 )
@@ -73,7 +72,7 @@ func TestNoFalseProse(t *testing.T) {
 			}
 		}, []string{"ρ is undefined (all cosines are the same)", "No layer has a defined ρ"}},
 		{"adapters and seeds", func(f *fixture) { f.adapters = 2 },
-			[]string{"over adapters and sampling seeds together", "Every source has several adapters",
+			[]string{"Every source has several adapters",
 				"adapter t2, seed 42"}},
 		{"a weak source", func(f *fixture) {
 			f.rate = func(i int) int { return map[bool]int{true: 60, false: 5}[i < 5] } // anchors come after 5
@@ -223,34 +222,6 @@ func textOf(n *html.Node) string {
 		}
 	}
 	return b.String()
-}
-
-// TestIntervalsAreNamed has captions say which personas have which interval.
-func TestIntervalsAreNamed(t *testing.T) {
-	ci := func(lo, hi float64) analysis.Interval { return analysis.Interval{Lower: &lo, Upper: &hi} }
-	for _, test := range []struct {
-		rates []float64 // with Wilson's interval; two more have that over questions
-		want  string
-	}{
-		{nil, "bootstrap intervals over questions"},
-		{[]float64{0}, "bootstrap intervals over questions; Wilson intervals for 1 persona at 0 or 100\u00a0%"},
-		{[]float64{0, 1}, "over questions; Wilson intervals for 2 personas at 0 or 100\u00a0%"},
-		{[]float64{0, 0.5}, "over questions; Wilson intervals for 2 personas"},
-	} {
-		s := &study{full: &analysis.Full{}}
-		add := func(rate float64, shown interval) {
-			s.personas = append(s.personas, persona{Rate: rate, Interval: &shown, Row: len(s.full.Personas)})
-			s.full.Personas = append(s.full.Personas, analysis.Persona{Wilson: ci(0.1, 0.2), Question: ci(0.3, 0.4)})
-		}
-		add(0.5, interval{0.3, 0.4})
-		add(0.6, interval{0.3, 0.4})
-		for _, r := range test.rates {
-			add(r, interval{0.1, 0.2})
-		}
-		if s.nameIntervals(); !strings.HasSuffix(s.rateInterval, test.want) {
-			t.Errorf("%v: %q, want %q", test.rates, s.rateInterval, test.want)
-		}
-	}
 }
 
 func TestKeyNames(t *testing.T) {

@@ -5,46 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"personaprobe/analysis"
 	"personaprobe/internal/english"
 )
-
-// nameIntervals says which intervals the personas' rates were given, for captions.
-func (s *study) nameIntervals() {
-	s.byQuestion, s.byWilson = 0, 0
-	ends := true // all of those with Wilson's are at 0 or 100 %
-	for _, p := range s.personas {
-		full := s.full.Personas[p.Row]
-		switch {
-		case p.Interval == nil:
-		case same(p.Interval, full.Question):
-			s.byQuestion++
-		case same(p.Interval, full.Wilson):
-			s.byWilson++
-			ends = ends && (p.Rate == 0 || p.Rate == 1)
-		}
-	}
-	const wilson = "Wilson intervals"
-	switch {
-	case s.byQuestion == 0 && s.byWilson == 0:
-		s.rateInterval = "missing, because the numbers of completions are unknown"
-	case s.byQuestion == 0:
-		s.rateInterval = s.level() + " " + wilson + ", which take completions as independent"
-	default:
-		s.rateInterval = s.level() + " bootstrap intervals over questions"
-		if s.byWilson > 0 {
-			s.rateInterval += fmt.Sprintf("; %s for %d %s", wilson, s.byWilson, english.Plural(s.byWilson, "persona"))
-			if ends {
-				s.rateInterval += " at 0 or 100\u00a0%"
-			}
-		}
-	}
-}
-
-func same(i *interval, of analysis.Interval) bool {
-	b := bounds(of)
-	return b != nil && *i == *b
-}
 
 // missingShards are those that the design has and the numbers do not: unfinished ones of
 // a run, and in a folder those of a key that other sources have.

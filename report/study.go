@@ -35,14 +35,12 @@ type study struct {
 	fit        *line   // leakage on cosine, at layer
 	cosines    *matrix // between sources and extreme bystanders, at layer
 	notes      []string
-	hasTexts   bool // the page has completions
+	adapterICC map[string]*float64 // agreement of adapters, by source; nil where the ICC takes them and seeds together
+	hasTexts   bool                // the page has completions
 
 	// What the intervals are, for captions and tables.
-	byQuestion, byWilson                    int  // bystanders with an interval over questions, and with Wilson's
 	questions, crossed                      bool // of rates: over questions; of means: over questions too
 	rateInterval, cellInterval, rhoInterval string
-
-	adapterICC map[string]*float64 // agreement of adapters, by source; nil where the ICC takes them and seeds together
 }
 
 // shard is one finished adapter and sampling seed.

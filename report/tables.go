@@ -159,15 +159,12 @@ func (s *study) categoryTable() table {
 // personaTable is the study's persona comparison: every bystander with its source.
 func (s *study) personaTable() table {
 	interval, def := "Wilson", "wilson"
-	switch {
-	case s.byQuestion > 0 && s.byWilson > 0:
-		interval, def = "interval", "question-ci"
-	case s.byQuestion > 0:
+	if s.questions {
 		interval, def = "over questions", "question-ci"
 	}
 	t := table{
 		ID: "personas", Title: "Personas", Source: ref{File: fullFile, Path: "/personas"}, Filter: true,
-		Caption: "Every bystander under its source's adapters; intervals are " + s.rateInterval + ".",
+		Caption: "Every bystander under its source's adapter; intervals are " + s.rateInterval + ".",
 		Columns: []column{{"persona", ""}, {"source", ""}, {"category", ""}, {"leakage", "rate"}, {interval, def}, {"marked", "counts"}, {"of", "counts"}},
 	}
 	if s.hasTexts {

@@ -224,8 +224,8 @@ func (s *study) sayConcordance() phrase {
 		return nil
 	}
 	at := func(f string) []string { return []string{"kendall_w", f} }
-	return say("The ", counted(w.NumJudges, "source", at("n_judges")...), " order the ", counted(w.NumItems,
-		"category", at("n_items")...), " with a concordance of W = ",
+	return say("The ", counted(w.NumJudges, "source", at("n_judges")...), " order the ",
+		counted(w.NumItems, "category", at("n_items")...), " with a concordance of W = ",
 		in(w.W, two, "kendall-w", "", at("W")...), " (p = ", in(w.P, pValue, "kendall-w", "", at("p")...), ").")
 }
 
