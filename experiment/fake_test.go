@@ -24,12 +24,14 @@ import (
 // fakeModel is a Model whose answers are a function of prompt, adapter, seed and
 // index, and which gives them in an order of its own.
 type fakeModel struct {
-	inFlight int           // requests served at a time; 0: 3
-	shuffle  uint64        // seed of the order
-	pace     time.Duration // per completion
-	onEach   func(n int)   // before the n-th completion of the process
-	filler   int           // bytes added to every text
+	inFlight int               // requests served at a time; 0: 3
+	shuffle  uint64            // seed of the order
+	pace     time.Duration     // per completion
+	onEach   func(n int)       // before the n-th completion of the process
+	filler   int               // bytes added to every text
+	behaves  map[string]string // adapter -> whose logits it has; "": the base model's
 	yielded  int
+	probed   int // prompts of NextLogits
 	asked    []engine.Request
 	date     string // what the chat template's clock says; "": it does not read it
 }
@@ -188,6 +190,28 @@ func (m *fakeModel) LastStates(ctx context.Context, adapter string, prompts [][]
 		}
 	}
 	return nil
+}
+
+// NextLogits has a vocabulary of four; every adapter moves every prompt its own way.
+func (m *fakeModel) NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message,
+	each func(prompt int, logits []float32) error) error {
+	if behaves, ok := m.behaves[adapter]; ok {
+		adapter = behaves
+	}
+	for i, p := range prompts {
+		m.probed++
+		logits := make([]float32, 4)
+		for t := range logits {
+			logits[t] = float32(hash(p[0].Content, p[1].Content, t)%2001)/1000 - 1
+			if adapter != "" {
+				logits[t] += float32(hash(adapter, p[0].Content, t)%2001) / 2000
+			}
+		}
+		if err := each(i, logits); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // makeTaxonomy has bystanders named s<source>_c<category>_<n>.

@@ -57,6 +57,8 @@ type Inputs struct {
 	Settings map[string]string
 	Date     time.Time // where the chat template's clock stands
 	Prompts  *Prompts  // the study's, rendered
+
+	effects map[string]AdapterEffect // of a run that begins; Run measures them
 }
 
 // Validate reports a missing study, hash or build.
@@ -90,6 +92,10 @@ type Manifest struct {
 	// PromptWarnings say what the chat template adds to prompts that nobody wrote.
 	PromptWarnings []string `json:"prompt_warnings,omitempty"`
 	Identity       Identity `json:"identity"`
+
+	// Effects are measured when a run begins, by Adapter.Name; not compared. Nil in a
+	// manifest of a build that did not measure them.
+	Effects map[string]AdapterEffect `json:"adapter_effects,omitempty"`
 }
 
 // Identity is everything that determines the bytes of a run.
@@ -133,6 +139,7 @@ func (in Inputs) manifest(now time.Time) Manifest {
 			Build: in.Build, Device: in.Device, Rows: in.Rows,
 			Settings: maps.Clone(in.Settings),
 		},
+		Effects: in.effects,
 	}
 	if m.Base = in.Name; m.Base == "" {
 		m.Base = filepath.Base(in.Model.Path)

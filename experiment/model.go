@@ -23,6 +23,11 @@ type Model interface {
 	LastStates(ctx context.Context, adapter string, prompts [][]engine.Message, layers []int,
 		each func(prompt int, states [][]float32) error) error
 
+	// NextLogits calls each once for every prompt, as LastStates does, with the logits of
+	// the token that follows it, one for every token of the vocabulary.
+	NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message,
+		each func(prompt int, logits []float32) error) error
+
 	Layers() int     // decoder layers
 	HiddenSize() int // components of a hidden state
 

@@ -10,6 +10,7 @@ import (
 
 // The phases of a run, in their order.
 const (
+	PhaseAdapters  = "adapters"  // what each adapter does, when a run begins; counted in prompts
 	PhaseCentroids = "centroids" // hidden states of the base model; counted in prompts
 	PhaseGenerate  = "generate"  // completions
 	PhaseAnalyse   = "analyse"   // the two analysis files

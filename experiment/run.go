@@ -40,6 +40,11 @@ type Options struct {
 	// Progress hears how the run goes on; nil: nobody does.
 	Progress Progress
 
+	// AllowInertAdapter begins a run although an adapter has no effect; see
+	// [AdapterEffect]. It is no part of the plan: it is a decision about one run, which
+	// a copy of the plan must not take along.
+	AllowInertAdapter bool
+
 	// Log gets what a user may want to know, such as a torn tail that was cut off and
 	// is generated again; nil: nothing is logged.
 	Log *slog.Logger
@@ -67,6 +72,9 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if in.effects, err = begin(ctx, dir, model, in.Study, opts); err != nil {
+		return nil, err
 	}
 	s, err := openStore(dir, in, time.Now())
 	if err != nil {
@@ -209,10 +217,12 @@ func (r *runner) interrupted(cause error) error {
 	return e
 }
 
+func (r *runner) draining() bool { return r.opts.draining() }
+
 // draining reports whether a soft stop was asked for.
-func (r *runner) draining() bool {
+func (o *Options) draining() bool {
 	select {
-	case <-r.opts.Drain:
+	case <-o.Drain:
 		return true
 	default:
 		return false

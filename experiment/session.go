@@ -238,20 +238,26 @@ func (m *EngineModel) Answers(ctx context.Context, chats [][]engine.Message, ans
 		}
 		tokens[k] = ids[0]
 	}
-	items := make([]engine.Forced, len(chats))
-	for i, chat := range chats {
-		ids, err := m.Tokenizer().EncodeChat(chat)
-		if err != nil {
-			return nil, fmt.Errorf("chat %d: %w", i, err)
-		}
-		items[i] = engine.Forced{Prompt: ids, Continuation: tokens[:1]}
-	}
 	out := make([][]float64, len(chats))
-	err := m.Logits(ctx, items, "", func(i, _ int, logits []float32) error {
+	err := m.NextLogits(ctx, "", chats, func(i int, logits []float32) error {
 		out[i] = softmax(logits, tokens)
 		return nil
 	})
 	return out, err
+}
+
+// NextLogits reads what follows the prompts.
+func (m *EngineModel) NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message,
+	each func(prompt int, logits []float32) error) error {
+	items := make([]engine.Forced, len(prompts))
+	for i, p := range prompts {
+		ids, err := m.Tokenizer().EncodeChat(p)
+		if err != nil {
+			return fmt.Errorf("prompt %d: %w", i, err)
+		}
+		items[i] = engine.Forced{Prompt: ids, Continuation: []int32{0}} // any token: it is not computed
+	}
+	return m.Logits(ctx, items, adapter, func(i, _ int, logits []float32) error { return each(i, logits) })
 }
 
 // softmax is over the given tokens alone.

@@ -56,3 +56,19 @@ func divergences(a, b *distribution) (js, symmetricKL float64) {
 	}
 	return max(0, js/2), max(0, symmetricKL/2)
 }
+
+// KL is the Kullback-Leibler divergence KL(P || Q) = sum p (log p - log q) of the softmaxes
+// of two rows of logits of equal length, in nats, from 0. It is NaN where logits are not
+// finite.
+func KL(p, q []float32) float64 {
+	var a, b distribution
+	a.set(p)
+	b.set(q)
+	a.normalise()
+	b.normalise()
+	sum := 0.0
+	for i, pi := range a.p {
+		sum += float64(pi * ((float64(a.logits[i]) - a.logSum) - (float64(b.logits[i]) - b.logSum)))
+	}
+	return max(0, sum) // NaN stays
+}

@@ -239,3 +239,25 @@ func TestDistancesRefuses(t *testing.T) {
 		}
 	}
 }
+
+// KL has a direction: the first row's distribution gives the weights. Values as above.
+func TestKLKnown(t *testing.T) {
+	half, skew := logsOf(0.5, 0.5), logsOf(0.9, 0.1)
+	for _, c := range []struct {
+		p, q []float32
+		want float64
+	}{
+		{half, skew, 0.5108256237659907},
+		{skew, half, 0.3680642071684971},
+		{logsOf(0.1, 0.2, 0.7), logsOf(0.3, 0.3, 0.4), 0.20077680106635187},
+		{[]float32{1, 2, 3}, []float32{1, 2, 3}, 0},
+		{[]float32{0, -2000}, []float32{-2000, 0}, 2000}, // q underflows, its logarithm does not
+	} {
+		if got := KL(c.p, c.q); math.Abs(got-c.want) > 1e-6 || (c.want == 0) != (got == 0) {
+			t.Errorf("KL(%v, %v) = %v, want %v", c.p, c.q, got, c.want)
+		}
+	}
+	if got := KL([]float32{float32(math.NaN()), 0}, []float32{0, 0}); !math.IsNaN(got) {
+		t.Errorf("KL of no number is %v", got)
+	}
+}

@@ -125,6 +125,8 @@ func statusLine(s experiment.Status) string {
 		share = 100 * float64(s.Done) / float64(s.Total)
 	}
 	switch s.Phase {
+	case experiment.PhaseAdapters:
+		return fmt.Sprintf("adapters  %d of %d prompts (%.0f %%)", s.Done, s.Total, share)
 	case experiment.PhaseCentroids:
 		return fmt.Sprintf("hidden states  %d of %d prompts (%.0f %%)%s%s", s.Done, s.Total, share, rates(s), left(s))
 	case experiment.PhaseGenerate:

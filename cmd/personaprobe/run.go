@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -19,6 +20,8 @@ type RunOptions struct {
 	Resume string // run directory; the plan is its own
 	Slots  int
 	Quiet  bool
+
+	AllowInertAdapter bool
 }
 
 func newRunCommand() *cli.Command {
@@ -41,6 +44,7 @@ func newRunCommand() *cli.Command {
 		&cli.StringFlag{Name: "marker", Value: d.Marker, Usage: "substring to count, in upper or lower case"},
 		&cli.BoolFlag{Name: "full", Usage: "20 questions x 10 completions x 3 seeds, as the original study"},
 		&cli.IntFlag{Name: "slots", Usage: "completions computed together; on a CPU it changes no result (default: by the machine)", Destination: &o.Slots},
+		&cli.BoolFlag{Name: "allow-inert-adapter", Usage: "begin although an adapter does nothing", Destination: &o.AllowInertAdapter},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, only the summary", Destination: &o.Quiet},
 	)
 	return &cli.Command{
@@ -111,7 +115,7 @@ func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 
 // resumed is the plan of the run to resume, which nothing else may change.
 func resumed(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
-	own := []string{"resume", "adapted-centroids", "threads", "cpu", "backend", "slots", "quiet"}
+	own := []string{"resume", "adapted-centroids", "threads", "cpu", "backend", "slots", "allow-inert-adapter", "quiet"}
 	for _, f := range c.Command.Flags {
 		if name := f.Names()[0]; c.IsSet(name) && !slices.Contains(own, name) {
 			return experiment.Plan{}, usageError(fmt.Errorf("--resume excludes --%s: the run's plan is fixed", name))
@@ -151,7 +155,9 @@ func runRun(ctx context.Context, stdout, stderr io.Writer, plan experiment.Plan,
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	p.showPrompt(s.Inputs.Prompts.First, s.Inputs.Prompts.Warnings)
-	summary, err := experiment.Run(ctx, o.Out, s.Model, s.Inputs, experiment.Options{Drain: drained(ctx), Progress: p})
+	summary, err := experiment.Run(ctx, o.Out, s.Model, s.Inputs, experiment.Options{
+		Drain: drained(ctx), Progress: p, Log: slog.Default(), AllowInertAdapter: o.AllowInertAdapter,
+	})
 	p.close()
 	if err != nil {
 		return err
