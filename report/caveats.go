@@ -24,7 +24,7 @@ func (s *study) caveats() []caveat {
 	var out []caveat
 	for _, part := range []func() *caveat{
 		s.betweenSources, s.trainingSeeds, s.fewSources, s.cellSizes, s.sharedQuestions, s.surface, s.chosenLayer,
-		s.manyTests, s.templateTalks,
+		s.manyTests, s.templateTalks, s.idleAdapters,
 		s.floor, s.ceiling, s.weakSources, s.oneSeed, s.truncation, s.toyModel,
 	} {
 		if c := part(); c != nil {

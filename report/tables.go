@@ -51,7 +51,7 @@ func (s *study) tables() []table {
 	var out []table
 	for _, t := range []table{
 		s.correlations(), s.withinCategories(), s.categoryTable(), s.personaTable(), s.anchorTable(), s.agreementTable(),
-		s.partialTable(), s.covariateTable(), s.leaveOutTable(), s.layerTable(), s.fitTable(), s.oceanTable(),
+		s.partialTable(), s.covariateTable(), s.leaveOutTable(), s.layerTable(), s.fitTable(), s.oceanTable(), s.effectsTable(),
 	} {
 		if len(t.Rows) > 0 {
 			if note := s.incomplete(); note != "" {
