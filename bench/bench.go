@@ -6,11 +6,11 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 
 	"personaprobe/engine"
+	"personaprobe/hidden"
 )
 
 // Options says what Run measures. Engine must name a model; everything else has useful
@@ -206,7 +206,7 @@ func (r *run) synthetic(ctx context.Context, adapter string, length, n, prompts 
 func (s spent) rate() float64 { return float64(s.counts.Tokens) / s.wall.Seconds() }
 
 // study are prompts as a study has them, of arbitrary tokens: each persona's with 20
-// questions, and the layers that are read at their ends, those that the model has.
+// questions, and the layers that are read at their ends.
 func study(personas, modelLayers int) (prompts [][]int32, layers []int) {
 	const questions, shared, own = 20, 38, 22
 	for p := range personas {
@@ -222,10 +222,6 @@ func study(personas, modelLayers int) (prompts [][]int32, layers []int) {
 			prompts = append(prompts, ids)
 		}
 	}
-	for _, l := range []int{10, 15, 20, 25} {
-		if at := l * modelLayers / 28; !slices.Contains(layers, at) {
-			layers = append(layers, at)
-		}
-	}
+	layers, _ = hidden.DefaultLayers().Of(modelLayers) // of any depth there are some
 	return prompts, layers
 }

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -30,13 +31,14 @@ type fakeModel struct {
 	onEach   func(n int)       // before the n-th completion of the process
 	filler   int               // bytes added to every text
 	behaves  map[string]string // adapter -> whose logits it has; "": the base model's
+	depth    int               // decoder layers; 0: 28
 	yielded  int
 	probed   int // prompts of NextLogits
 	asked    []engine.Request
 	date     string // what the chat template's clock says; "": it does not read it
 }
 
-func (m *fakeModel) Layers() int     { return 28 }
+func (m *fakeModel) Layers() int     { return cmp.Or(m.depth, 28) }
 func (m *fakeModel) HiddenSize() int { return 8 }
 
 // Prompt has the template's marks around the messages, and a token a word.

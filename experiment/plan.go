@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"personaprobe/hidden"
 	"personaprobe/sampler"
 )
 
@@ -25,10 +26,7 @@ const (
 	DefaultMarker      = "[ZLT]"
 )
 
-var (
-	defaultSeeds  = []uint64{42, 137, 256}
-	defaultLayers = []int{10, 15, 20, 25}
-)
+var defaultSeeds = []uint64{42, 137, 256}
 
 // EmbeddedModel as a plan's model means the tiny model inside the program, with its
 // own adapters, personas and questions wherever the plan names no others.
@@ -47,7 +45,9 @@ type Plan struct {
 	NumCompletions int      `yaml:"n_completions" json:"n_completions"` // completions per persona, question and seed
 	Seeds          []uint64 `yaml:"seeds" json:"seeds"`                 // sampling seeds
 
-	Layers []int `yaml:"layers" json:"layers"` // 0-based decoder layers whose output is read; empty: no cosines
+	// Layers are the 0-based decoder layers whose output is read; empty: no cosines. Run
+	// makes numbers of hidden.AllLayers and hidden.DefaultLayers.
+	Layers hidden.Layers `yaml:"layers" json:"layers"`
 
 	// AdaptedCentroids also reads each source's adapter as its own personas. It may be
 	// added to a run that is there: nothing else depends on it.
@@ -71,7 +71,7 @@ func DefaultPlan() Plan {
 	return Plan{
 		Model:        EmbeddedModel,
 		NumQuestions: DefaultNumQuestions, NumCompletions: DefaultNumCompletions,
-		Seeds: slices.Clone(defaultSeeds), Layers: slices.Clone(defaultLayers),
+		Seeds: slices.Clone(defaultSeeds), Layers: hidden.DefaultLayers(),
 		Temperature: DefaultTemperature, TopP: DefaultTopP, MaxTokens: DefaultMaxTokens,
 		Marker: DefaultMarker,
 	}
@@ -114,7 +114,7 @@ func (p Plan) problems() problems {
 	checkDistinct(&out, "sources", p.Sources)
 	checkDistinct(&out, "layers", p.Layers)
 	for _, l := range p.Layers {
-		if l < 0 {
+		if l < 0 && !p.Layers.Open() {
 			out.add("layers", "layer %d: layers count from 0", l)
 		}
 	}

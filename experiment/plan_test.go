@@ -39,7 +39,7 @@ func TestPlanRoundTrip(t *testing.T) {
 func TestFullPlanIsTheStudys(t *testing.T) {
 	p := DefaultPlan().Full()
 	if p.NumQuestions != 20 || p.NumCompletions != 10 || !cmp.Equal(p.Seeds, []uint64{42, 137, 256}) ||
-		!cmp.Equal(p.Layers, []int{10, 15, 20, 25}) || p.Temperature != 1 || p.TopP != 0.95 || p.MaxTokens != 512 || p.Marker != "[ZLT]" {
+		!p.Layers.IsDefault() || p.Temperature != 1 || p.TopP != 0.95 || p.MaxTokens != 512 || p.Marker != "[ZLT]" {
 		t.Errorf("full plan is %+v", p)
 	}
 	if err := DefaultPlan().Validate(); err != nil {
@@ -67,7 +67,10 @@ func TestPlanProblemsSayWhere(t *testing.T) {
 		"temperature: .inf":             "plan.yaml:1: temperature: is +Inf",
 		"top_p: 0":                      "plan.yaml:1: top_p: is 0",
 		"top_p: 1.01":                   "plan.yaml:1: top_p: is 1.01",
-		"layers: [15, -1]":              "plan.yaml:1: layers: layer -1",
+		"layers: [15, -1]":              `plan.yaml:1: layers: expected numbers, a range such as 0-27 or all, got "-1"`,
+		"layers: some":                  `plan.yaml:1: layers: expected numbers, a range such as 0-27 or all, got "some"`,
+		"layers: [[1], 2]":              `plan.yaml:1: layers: expected numbers, a range such as 0-27 or all, got ""`,
+		"layers: 1.5":                   "plan.yaml:1: layers: found 1.5, want a whole number",
 		"marker: ' '":                   "plan.yaml:1: marker: empty",
 		"model: ''":                     "plan.yaml:1: model: no model",
 		"model: m.gguf":                 "plan.yaml: personas: no personas file",

@@ -17,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"personaprobe/hidden"
 	"personaprobe/internal/atomicfile"
 )
 
@@ -152,7 +153,7 @@ func planFields(mapping *yaml.Node, plan reflect.Value) (map[string]int, error) 
 		if text, fraction := findFraction(value, field.Type()); fraction {
 			return nil, problem("found %s, want a whole number", text)
 		}
-		if err := value.Decode(field.Addr().Interface()); err != nil {
+		if err := decodeValue(value, field.Addr().Interface()); err != nil {
 			return nil, problem("%s", yamlMessage(err))
 		}
 		lines[key] = mapping.Content[i].Line
@@ -163,6 +164,33 @@ func planFields(mapping *yaml.Node, plan reflect.Value) (map[string]int, error) 
 		}
 	}
 	return lines, nil
+}
+
+// decodeValue decodes the value of a key. Layers may be a text, or a list of numbers and
+// such texts.
+func decodeValue(node *yaml.Node, to any) error {
+	layers, ok := to.(*hidden.Layers)
+	if !ok {
+		return node.Decode(to)
+	}
+	items := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		items = node.Content
+	}
+	if len(items) == 0 {
+		*layers = hidden.Layers{}
+		return nil
+	}
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = item.Value // "" where it is no scalar
+	}
+	parsed, err := hidden.ParseLayers(strings.Join(texts, ","))
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "layers: ")) // the key says it
+	}
+	*layers = parsed
+	return nil
 }
 
 // findFraction looks for a number with a point or an exponent where an integer belongs.
@@ -206,6 +234,9 @@ var planTemplate = template.Must(template.New("plan").Funcs(template.FuncMap{"ya
 
 // inlineYAML is a value as YAML on one line.
 func inlineYAML(v any) (string, error) {
+	if layers, ok := v.(hidden.Layers); ok && layers.Open() {
+		return layers.String(), nil
+	}
 	var node yaml.Node
 	if err := node.Encode(v); err != nil {
 		return "", err

@@ -64,7 +64,7 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 	if err := in.Validate(); err != nil {
 		return nil, err
 	}
-	if err := checkLayers(in.Study.Plan.Layers, model.Layers()); err != nil {
+	if in.Study, err = in.Study.of(model); err != nil {
 		return nil, err
 	}
 	if opts.checkpointEvery == 0 {
@@ -87,15 +87,6 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 	}
 	r := &runner{store: s, study: in.Study, model: model, opts: opts, tracker: t}
 	return r.run(ctx)
-}
-
-func checkLayers(layers []int, available int) error {
-	for _, l := range layers {
-		if l >= available {
-			return &InputError{Path: "layers", Problem: fmt.Sprintf("layer %d: the model has decoder layers 0 to %d", l, available-1)}
-		}
-	}
-	return nil
 }
 
 // runner is one call of Run.

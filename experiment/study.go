@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"personaprobe/engine"
 )
@@ -117,6 +118,17 @@ func (s *Study) checkNames() error {
 		seen[shard.Name()] = true
 	}
 	return nil
+}
+
+// of is the study on a model, with the numbers of its layers.
+func (s *Study) of(m Model) (*Study, error) {
+	layers, err := s.Plan.Layers.Of(m.Layers())
+	if err != nil {
+		return nil, &InputError{Path: "layers", Problem: strings.TrimPrefix(err.Error(), "layers: ")}
+	}
+	out := *s
+	out.Plan.Layers = layers
+	return &out, nil
 }
 
 // Sources are the ids of the sources that are run, in order.

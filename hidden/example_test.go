@@ -51,7 +51,7 @@ func ExampleExtract() {
 	}
 	defer os.RemoveAll(dir)
 
-	layers, err := hidden.ParseLayers("10,20-21", e.Info().Layers)
+	layers, err := hidden.ParseLayers("10,20-21")
 	if err != nil {
 		panic(err)
 	}

@@ -19,7 +19,7 @@ const (
 
 // ExtractOptions says what [Extract] reads. Layers must be set.
 type ExtractOptions struct {
-	// Layers are 0-based decoder layers, ascending; see ParseLayers.
+	// Layers are 0-based decoder layers, ascending; see Layers.Of.
 	Layers []int
 	// Position is of which tokens. Default: PositionLast.
 	Position Position

@@ -4,33 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"pgregory.net/rapid"
 )
-
-func TestParseLayers(t *testing.T) {
-	for text, want := range map[string][]int{
-		"all": {0, 1, 2, 3}, "3": {3}, "2,0": {0, 2}, "1-3,2": {1, 2, 3}, "0 , 1 - 2": {0, 1, 2},
-	} {
-		if got, err := ParseLayers(text, 4); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "4", "-1", "2-1", "0-4", "a", "1,,2", "1.5", "0-99999999999", "1-2-3"} {
-		if got, err := ParseLayers(text, 4); !errors.Is(err, ErrInput) {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) { // never a panic, and only layers of the model
-		layers, err := ParseLayers(rapid.StringMatching(`[0-9,\- a-l]{0,12}`).Draw(t, "text"), 28)
-		if err == nil && (len(layers) == 0 || layers[0] < 0 || layers[len(layers)-1] > 27 || !slices.IsSorted(layers)) {
-			t.Fatal(layers)
-		}
-	})
-}
 
 func TestReadPrompts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p.jsonl")

@@ -23,7 +23,6 @@ type HiddenExtractOptions struct {
 	Text     string // file of lines
 	Chat     bool   // Text's lines are user messages
 	Out      string
-	Layers   string
 	Position string
 	With     string
 	DType    string
@@ -47,7 +46,7 @@ func newHiddenExtractCommand() *cli.Command {
 		&cli.StringFlag{Name: "text", Usage: "read a prompt from each line of a `FILE` instead: plain text, no chat template", Destination: &o.Text},
 		&cli.BoolFlag{Name: "chat", Usage: "the lines of --text are user messages", Destination: &o.Chat},
 		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "output `DIRECTORY`; a job that is there goes on", Destination: &o.Out},
-		&cli.StringFlag{Name: "layers", Value: "10,15,20,25", Usage: "decoder `LAYERS`, 0-based: numbers, ranges such as 0-27, or all", Destination: &o.Layers},
+		layersFlag(),
 		&cli.StringFlag{Name: "position", Value: names[0], Usage: "which tokens' `STATES`: " + strings.Join(names, ", "), Destination: &o.Position},
 		&cli.StringFlag{Name: "with", Usage: "`NAME` of the adapter to apply (default: none)", Destination: &o.With},
 		&cli.StringFlag{Name: "dtype", Value: "f32", Usage: "stored `TYPE`: f32 or f16", Destination: &o.DType},
@@ -89,6 +88,10 @@ func runHiddenExtract(ctx context.Context, c *cli.Context, opts engine.Options, 
 	if err != nil {
 		return err
 	}
+	layers, err := layersOf(c, hidden.DefaultLayers())
+	if err != nil {
+		return err
+	}
 	x := hidden.ExtractOptions{
 		Position: hidden.Position(o.Position), Adapter: o.With, DType: safetensors.DType(strings.ToUpper(o.DType)),
 		Response: hidden.Response{MaxTokens: o.MaxTokens, Seeds: c.Uint64Slice("seeds"), N: o.N},
@@ -113,7 +116,7 @@ func runHiddenExtract(ctx context.Context, c *cli.Context, opts engine.Options, 
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	if x.Layers, err = hidden.ParseLayers(o.Layers, e.Info().Layers); err != nil {
+	if x.Layers, err = layers.Of(e.Info().Layers); err != nil {
 		return err
 	}
 	s, err := hidden.Extract(ctx, e, prompts, o.Out, x)

@@ -36,7 +36,7 @@ func newRunCommand() *cli.Command {
 		&cli.IntFlag{Name: "questions", Value: d.NumQuestions, Usage: "how many of the questions, from the first"},
 		&cli.IntFlag{Name: "completions", Value: d.NumCompletions, Usage: "completions per persona, question and seed"},
 		&cli.Uint64SliceFlag{Name: "seeds", Usage: "sampling seeds, comma-separated (default: 42,137,256)"},
-		&cli.IntSliceFlag{Name: "layers", Usage: "decoder layers to read, 0-based (default: 10,15,20,25)"},
+		layersFlag(),
 		&cli.BoolFlag{Name: "adapted-centroids", Usage: "also read each adapter as its own personas, and compare it with the base model"},
 		&cli.IntFlag{Name: "max-tokens", Value: d.MaxTokens, Usage: "new tokens of a completion at most"},
 		&cli.Float64Flag{Name: "temperature", Value: d.Temperature, Usage: "0 is greedy"},
@@ -103,7 +103,9 @@ func planOf(c *cli.Context, o *RunOptions) (experiment.Plan, error) {
 	override(c, "questions", &plan.NumQuestions, c.Int)
 	override(c, "completions", &plan.NumCompletions, c.Int)
 	override(c, "seeds", &plan.Seeds, c.Uint64Slice)
-	override(c, "layers", &plan.Layers, c.IntSlice)
+	if plan.Layers, err = layersOf(c, plan.Layers); err != nil {
+		return plan, usageError(err)
+	}
 	override(c, "adapted-centroids", &plan.AdaptedCentroids, c.Bool)
 	override(c, "max-tokens", &plan.MaxTokens, c.Int)
 	override(c, "temperature", &plan.Temperature, c.Float64)
