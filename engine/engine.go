@@ -109,6 +109,7 @@ func (e *Engine) openModel(ctx context.Context, opts *Options) error {
 		return err
 	}
 	e.info = e.model.Info()
+	e.info.Description = withSize(e.info.Description, e.info.Params)
 	e.asked = *opts
 	e.opts = opts.withDefaults(e.info.Context, e.gpu)
 	return nil

@@ -164,7 +164,7 @@ func (m *nativeModel) info(vocab llama.ModelInfo) llama.ModelInfo {
 	vocab.Layers, vocab.Hidden, vocab.Heads, vocab.KVHeads = s.Layers, s.Hidden, s.Heads, s.KVHeads
 	vocab.Vocab, vocab.Context = s.Vocab, s.Context
 	vocab.Arch, vocab.Params, vocab.Bytes = "qwen2", m.params, m.bytes
-	vocab.Description = fmt.Sprintf("qwen2 %.1fB %s", float64(m.params)/1e9, m.dtype())
+	vocab.Description = fmt.Sprintf("qwen2 %s %s", size(m.params), m.dtype())
 	return vocab
 }
 

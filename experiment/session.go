@@ -157,7 +157,7 @@ func inputs(ctx context.Context, study *Study, e *engine.Engine, build string) (
 	if in.Model, err = hashed(ctx, e, e.Files().Model); err != nil {
 		return in, err
 	}
-	if study.Plan.Model == EmbeddedModel {
+	if in.Name = e.Name(); study.Plan.Model == EmbeddedModel {
 		in.Name = EmbeddedModel
 	}
 	for name, path := range e.Files().Adapters {

@@ -32,7 +32,7 @@ var (
 // directory.
 type Job struct {
 	FormatVersion int    `json:"format_version"`
-	Model         string `json:"model"` // file name, for people
+	Model         string `json:"model"` // name, for people
 	ModelSHA256   string `json:"model_sha256"`
 	Adapter       string `json:"adapter,omitempty"` // name; empty: the base model
 	AdapterSHA256 string `json:"adapter_sha256,omitempty"`
@@ -80,7 +80,7 @@ const (
 // newJob describes the job. It reads the model's file once, for its hash.
 func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey) (*Job, error) {
 	j := &Job{
-		FormatVersion: formatVersion, Model: filepath.Base(e.Files().Model), Adapter: o.Adapter,
+		FormatVersion: formatVersion, Model: e.Name(), Adapter: o.Adapter,
 		Layers: o.Layers, HiddenSize: e.Info().Hidden, Position: o.Position, DType: o.DType, Formats: o.Formats,
 		Prompts: s.prompts, PromptsSHA256: s.sha256, IDsSHA256: s.ids, Device: e.Device(),
 		Date: e.Options().Date.Format(time.RFC3339),
@@ -219,8 +219,8 @@ func checkEmpty(dir string) error {
 }
 
 // differences names the fields in which a job differs from the one in the
-// directory. The model's file name and the date are for people: the hash decides, and
-// clock_date.
+// directory. The model's name and the date are for people: its hash and clock_date
+// decide.
 func (j *Job) differences(have *Job) ([]string, error) {
 	want, err := j.fields()
 	if err != nil {
