@@ -8,9 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"personaprobe/experiment"
 	"personaprobe/internal/english"
@@ -26,9 +24,6 @@ type eval struct {
 	Source   string   `json:"source"`
 	Prompt   string   `json:"prompt"`
 }
-
-// A shard's folder: the source, which adapter of it if it has several, and the seed.
-var shardFolder = regexp.MustCompile(`^(.+?)(?:_(t[0-9]+))?_seed([0-9]+)$`)
 
 // scanShards reads every shard's folder, by source and seed, and gives the prompts'
 // lengths in tokens.
@@ -78,19 +73,16 @@ func (d *dataset) findShards() ([]shard, error) {
 	}
 	var shards []shard
 	for _, e := range entries {
-		m := shardFolder.FindStringSubmatch(e.Name())
-		if m == nil || !e.IsDir() {
+		if !e.IsDir() {
 			continue
 		}
-		seed, err := strconv.ParseUint(m[3], 10, 64)
+		s, ok, err := d.shardOf(e.Name())
 		if err != nil {
-			return nil, fmt.Errorf("%w: folder %s: the seed is not a 64-bit number", ErrInput, e.Name())
+			return nil, err
 		}
-		s := shard{folder: e.Name(), source: m[1], key: m[3], seed: seed}
-		if m[2] != "" {
-			s.key = m[2] + "_seed" + m[3]
+		if ok {
+			shards = append(shards, s)
 		}
-		shards = append(shards, s)
 	}
 	slices.SortStableFunc(shards, func(a, b shard) int {
 		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.seed, b.seed))

@@ -159,14 +159,21 @@ func TestNewStudyChecksThatThingsFit(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", name, err, c.want)
 		}
 	}
-	clash := &Taxonomy{
-		Sources: []Source{{"a", "A."}, {"a_t1", "B."}}, Categories: []string{"c"},
-		Bystanders: []Persona{{"x", "a", "c", "X."}, {"y", "a_t1", "c", "Y."}},
-	}
-	p := smallPlan()
-	p.Adapters = map[string]Paths{"a": {"1", "2"}}
-	if _, err := NewStudy(p, clash, q); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), `"a_t1_seed42"`) {
-		t.Errorf("got %v", err)
+	// a_t3 is no adapter of a now, but would be read as one from the manifest.
+	for _, other := range []string{"a_t1", "a_t3"} {
+		clash := &Taxonomy{
+			Sources: []Source{{"a", "A."}, {other, "B."}}, Categories: []string{"c"},
+			Bystanders: []Persona{{"x", "a", "c", "X."}, {"y", other, "c", "Y."}},
+		}
+		p := smallPlan()
+		p.Adapters = map[string]Paths{"a": {"1", "2"}}
+		if _, err := NewStudy(p, clash, q); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), `"`+other+`" could be an adapter of "a"`) {
+			t.Errorf("got %v", err)
+		}
+		p.Adapters = map[string]Paths{"a": {"1"}}
+		if _, err := NewStudy(p, clash, q); err != nil {
+			t.Errorf("of one adapter: %v", err)
+		}
 	}
 }
 

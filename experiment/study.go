@@ -3,6 +3,7 @@ package experiment
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,16 +109,19 @@ func (s *Study) checkSources(out *problems) {
 	}
 }
 
-// checkNames refuses sources such as "a" and "a_t1" that would share a folder.
+// trainingName is the name of a source's k-th adapter, where it has several.
+var trainingName = regexp.MustCompile(`^(.+)_t[0-9]+$`)
+
+// checkNames refuses a source such as "a_t1" beside a source "a" with several adapters,
+// which go by such names.
 func (s *Study) checkNames() error {
-	seen := make(map[string]bool)
-	for _, shard := range s.Shards() {
-		if seen[shard.Name()] {
-			return &InputError{Path: "sources", Problem: fmt.Sprintf("two shards would be called %q; rename a source", shard.Name())}
+	var out problems
+	for _, source := range s.sources {
+		if m := trainingName.FindStringSubmatch(source); m != nil && slices.Contains(s.sources, m[1]) && len(s.Plan.Adapters[m[1]]) > 1 {
+			out.add("sources", "%q could be an adapter of %q, which has several; rename a source", source, m[1])
 		}
-		seen[shard.Name()] = true
 	}
-	return nil
+	return out.err("", nil)
 }
 
 // of is the study on a model, with the numbers of its layers.
