@@ -55,7 +55,7 @@ func completeWords(app *cli.App, args []string) []string {
 		switch c := findCommand(commands, before[i]); {
 		case strings.HasPrefix(before[i], "-") && takesValue(own, before[i]):
 			if i++; i == len(before) {
-				return nil // a value
+				return startingWith(current, valuesOf(findFlag(own, before[i-1])))
 			}
 		case before[i] == "--":
 			return nil
@@ -78,7 +78,12 @@ func completeWords(app *cli.App, args []string) []string {
 			words = append(words, c.Name)
 		}
 	}
-	words = slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, current) })
+	return startingWith(current, words)
+}
+
+// startingWith are the words that begin so, sorted.
+func startingWith(prefix string, words []string) []string {
+	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !strings.HasPrefix(w, prefix) })
 	slices.Sort(words)
 	return slices.Compact(words)
 }
@@ -117,6 +122,8 @@ func newManCommand() *cli.Command {
 			if _, err := arguments(c); err != nil {
 				return err
 			}
+			c.App.Flags = documentedFlags(c.App.Flags)
+			documentOnce(c.App.Commands)
 			page, err := c.App.ToManWithSection(1)
 			if err != nil {
 				return err

@@ -18,6 +18,11 @@ func TestCompleteWords(t *testing.T) {
 		"hidden cosine --le|":         "--leakage",
 		"run --mo|":                   "--model",
 		"run --model |":               "", // a value
+		"run --backend |":             "auto llama native",
+		"run --backend n|":            "native",
+		"--log-format |":              "json text",
+		"hidden extract --format |":   "npy safetensors",
+		"model convert a --type b|":   "bf16",
 		"run --model hidden --ad|":    "--adapted-centroids --adapter",
 		"--log-format json hidden e|": "extract",
 		"run plan.yaml --qui|":        "--quiet",
@@ -70,6 +75,14 @@ func TestManualPage(t *testing.T) {
 		t.Fatalf("exit code %d", code)
 	}
 	page := strings.ReplaceAll(out.String(), `\-`, "-")
+	for line := range strings.Lines(page) {
+		if strings.Count(line, "(default:") > 1 {
+			t.Errorf("two defaults: %s", line)
+		}
+	}
+	if !strings.Contains(page, "in upper or lower case (default: [ZLT])") || !strings.Contains(page, "CPU threads (default: all cores)\n") {
+		t.Error("defaults are missing")
+	}
 	if !strings.HasPrefix(page, ".nh\n.TH personaprobe 1") {
 		t.Errorf("it begins with %.60q", page)
 	}

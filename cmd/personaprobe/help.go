@@ -104,14 +104,23 @@ func writeFlags(b *strings.Builder, flags []cli.Flag) {
 	}
 }
 
-// flagHelp is a flag's names with the word for its value, and its explanation with the
-// default, if that is worth telling and not in the explanation.
+// usageOf is a flag's explanation with its default, if that is worth telling and not in the
+// explanation.
+func usageOf(doc cli.DocGenerationFlag) string {
+	text, d := doc.GetUsage(), strings.Trim(doc.GetDefaultText(), "\"")
+	if !doc.TakesValue() || d == "" || strings.Contains(text, "default:") || strings.Contains(text, "(no default)") {
+		return text
+	}
+	return text + " (default: " + d + ")"
+}
+
+// flagHelp is a flag's names with the word for its value, and its explanation.
 func flagHelp(f cli.Flag) (label, text string) {
 	doc, ok := f.(cli.DocGenerationFlag)
 	if !ok {
 		return f.Names()[0], ""
 	}
-	word, text := placeholder(doc.GetUsage())
+	word, text := placeholder(usageOf(doc))
 	names := slices.Clone(f.Names())
 	slices.SortStableFunc(names, func(a, b string) int { return min(len(a), 2) - min(len(b), 2) }) // -o, --out
 	for i, name := range names {
@@ -120,9 +129,6 @@ func flagHelp(f cli.Flag) (label, text string) {
 	label = strings.Join(names, ", ")
 	if !doc.TakesValue() {
 		return label, text
-	}
-	if d := strings.Trim(doc.GetDefaultText(), "\""); d != "" && !strings.Contains(text, "default:") && !strings.Contains(text, "(no default)") {
-		text += " (default: " + d + ")"
 	}
 	return label + " " + word, text
 }

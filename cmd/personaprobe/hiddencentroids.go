@@ -23,7 +23,8 @@ func newHiddenCentroidsCommand() *cli.Command {
 		Description: `DIR is the output of hidden extract. The file has, for every layer L, the tensors
 centered/L<L> (groups, hidden) and mean/L<L> (hidden); a centroid is their sum.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "by", Value: string(hidden.ByPersona), Usage: "`LABEL` of the groups: persona, question, group or id", Destination: &o.By},
+			oneOf(&cli.StringFlag{Name: "by", Value: string(hidden.ByPersona), Usage: "`LABEL` of the groups: persona, question, group or id", Destination: &o.By},
+				"persona", "question", "group", "id"),
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "safetensors `FILE` to write", Destination: &o.Out},
 		},
 		Action: func(c *cli.Context) error {

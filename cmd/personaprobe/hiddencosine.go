@@ -27,8 +27,8 @@ func newHiddenCosineCommand() *cli.Command {
 		Description: `CENTROIDS is the file of hidden centroids, or a run directory. With --leakage the
 table has the pairs whose leakage is known, and Spearman's correlation for every layer.`,
 		Flags: append(o.flags(),
-			&cli.StringFlag{Name: "centre", Value: string(hidden.CentreMean), Destination: &o.Centre,
-				Usage: "what is subtracted first: global-mean (over all groups), none, or source:`NAME` (a group)"},
+			oneOf(&cli.StringFlag{Name: "centre", Value: string(hidden.CentreMean), Destination: &o.Centre,
+				Usage: "what is subtracted first: global-mean (over all groups), none, or source:`NAME` (a group)"}, "global-mean", "none", "source:"),
 			&cli.StringFlag{Name: "matrix", Usage: "also write the full matrix of every layer to a safetensors `FILE`", Destination: &o.Matrix},
 		),
 		Action: func(c *cli.Context) error {

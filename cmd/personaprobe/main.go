@@ -96,7 +96,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		},
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log what llama.cpp and the program do to standard error"},
-			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of log and progress: text or json, an object a line"},
+			oneOf(&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of log and progress: text or json, an object a line"}, "text", "json"),
 		},
 		Before:         func(c *cli.Context) error { return setupLog(c, stderr) },
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },

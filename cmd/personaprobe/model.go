@@ -32,7 +32,7 @@ func newModelConvertCommand() *cli.Command {
 		Usage:     "write a Hugging Face checkpoint, or a GGUF of another type, as GGUF",
 		ArgsUsage: "DIR|IN.gguf OUT.gguf",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "type", Usage: "`TYPE` of the matrices: f32, f16, bf16 or q8_0 (default: as in the source)"},
+			oneOf(&cli.StringFlag{Name: "type", Usage: "`TYPE` of the matrices: f32, f16, bf16 or q8_0 (default: as in the source)"}, weightTypes...),
 			quietFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -146,7 +146,7 @@ func newModelSynthCommand() *cli.Command {
 		Usage:     "write a model of a given shape with random weights, for benchmarks",
 		ArgsUsage: "OUT.gguf",
 		Flags: append(shapeFlags(),
-			&cli.StringFlag{Name: "type", Value: "bf16", Usage: "`TYPE` of the matrices: f32, f16, bf16 or q8_0"},
+			oneOf(&cli.StringFlag{Name: "type", Value: "bf16", Usage: "`TYPE` of the matrices: f32, f16, bf16 or q8_0"}, weightTypes...),
 			&cli.StringFlag{Name: "tokenizer", Usage: "`DIRECTORY` with a checkpoint's tokenizer (default: a synthetic vocabulary)"},
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of the weights"},
 			quietFlag(),

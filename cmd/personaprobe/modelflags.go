@@ -30,8 +30,9 @@ func (o *ModelOptions) flags() []cli.Flag {
 			Usage: "`NAME=PATH` of a LoRA adapter, GGUF file or PEFT directory; may be repeated"},
 		&cli.IntFlag{Name: "threads", Usage: "CPU threads (default: all cores)", Destination: &o.Threads},
 		&cli.BoolFlag{Name: "cpu", Usage: "keep the model off the GPU", Destination: &o.CPU},
-		&cli.StringFlag{Name: "backend", Value: "auto", Destination: &o.Backend,
+		oneOf(&cli.StringFlag{Name: "backend", Value: "auto", Destination: &o.Backend,
 			Usage: "what computes on a GPU: \"native\" (our decoder for the Qwen2 family), \"llama\" (llama.cpp), or \"auto\": native where it applies and fits"},
+			"auto", string(engine.BackendNative), string(engine.BackendLlama)),
 		dateFlag(&o.Date),
 	}
 }

@@ -16,11 +16,15 @@ func quietFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"}
 }
 
+// weightTypes are the types of a model's matrices.
+var weightTypes = []string{string(models.TypeF32), string(models.TypeF16), string(models.TypeBF16), string(models.TypeQ8)}
+
 // shapeFlags choose a published shape, or with "custom" every size.
 func shapeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "shape", Value: "qwen2.5-7b",
+		oneOf(&cli.StringFlag{Name: "shape", Value: "qwen2.5-7b",
 			Usage: "`NAME` of a shape: " + strings.Join(models.ShapeNames(), ", ") + ", or custom with the sizes below"},
+			append(models.ShapeNames(), "custom")...),
 		&cli.Int64Flag{Name: "hidden", Usage: "custom: width of a hidden state (no default)"},
 		&cli.Int64Flag{Name: "intermediate", Usage: "custom: width of the MLP (no default)"},
 		&cli.Int64Flag{Name: "layers", Usage: "custom: decoder layers (no default)"},
