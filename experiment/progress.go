@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -15,6 +16,11 @@ const (
 	PhaseGenerate  = "generate"  // completions
 	PhaseAnalyse   = "analyse"   // the two analysis files
 	PhaseDone      = "done"
+
+	// In progress.json after a run that did not come so far; it may go on later. A killed
+	// process leaves the phase that it was in.
+	PhaseInterrupted = "interrupted"
+	PhaseFailed      = "failed"
 )
 
 // Progress hears how a run goes on. Report is called by Run's goroutine, or while it
@@ -98,6 +104,17 @@ func (t *tracker) phase(name string, done, total int) error {
 	return t.report(true)
 }
 
+// stopped writes down that the run has ended early. Why, the caller knows; a disk that cannot
+// be written is no news then.
+func (t *tracker) stopped(err error) {
+	t.status.Phase, t.status.ETASeconds = PhaseFailed, 0
+	if errors.Is(err, ErrInterrupted) {
+		t.status.Phase = PhaseInterrupted
+	}
+	t.status.Updated = time.Now().UTC().Format(time.RFC3339)
+	_ = t.write()
+}
+
 // adapter says which adapter is sampled from now on.
 func (t *tracker) adapter(name string) error {
 	t.status.Adapter = name
@@ -163,6 +180,10 @@ func (t *tracker) report(force bool) error {
 		return nil
 	}
 	t.written = now
+	return t.write()
+}
+
+func (t *tracker) write() error {
 	data, err := marshal(t.status, "")
 	if err != nil {
 		return err

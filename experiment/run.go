@@ -86,7 +86,10 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 		return nil, err
 	}
 	r := &runner{store: s, study: in.Study, model: model, opts: opts, tracker: t}
-	return r.run(ctx)
+	if summary, err = r.run(ctx); err != nil {
+		t.stopped(err)
+	}
+	return summary, err
 }
 
 // runner is one call of Run.

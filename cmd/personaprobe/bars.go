@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"sync/atomic"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
 
 	"personaprobe/experiment"
 )
@@ -21,10 +24,53 @@ type bars struct {
 }
 
 func newBars(w io.Writer) *bars {
-	return &bars{
-		container: mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh()),
+	output := mpb.WithOutput(w)
+	if f, ok := w.(*os.File); ok {
+		output = mpb.WithConsoleWriter(&console{f: f})
+	}
+	b := &bars{
+		container: mpb.New(output, mpb.WithAutoRefresh()),
 		shards:    map[string]*bar{},
 	}
+	barsShown.Store(b.container)
+	return b
+}
+
+// console writes the bars, and over those of the last time, to a terminal. It begins at the
+// start of the line, unlike the library's own: the terminal itself writes ^C there.
+type console struct {
+	bytes.Buffer
+	f *os.File
+}
+
+func (*console) IsTerminal() bool { return true }
+
+func (c *console) GetTermSize() (width, height int, err error) { return term.GetSize(int(c.f.Fd())) }
+
+func (c *console) Flush(lines int) error {
+	if _, err := c.WriteTo(c.f); err != nil {
+		return err
+	}
+	if lines > 0 { // to be written before what comes next
+		fmt.Fprintf(&c.Buffer, "\r\x1b[%dA\x1b[J", lines)
+	}
+	return nil
+}
+
+// barsShown are those on the terminal, or nil.
+var barsShown atomic.Pointer[mpb.Progress]
+
+// aboveBars writes messages, whole lines each. While bars are shown they go above them: a
+// line in between would be erased with the bars, and a bar be left in its place.
+type aboveBars struct{ w io.Writer }
+
+func (a aboveBars) Write(text []byte) (int, error) {
+	if shown := barsShown.Load(); shown != nil {
+		if n, err := shown.Write(text); err == nil {
+			return n, nil
+		} // it has just ended
+	}
+	return a.w.Write(text)
 }
 
 func (b *bars) report(s experiment.Status) {
@@ -71,6 +117,7 @@ func (b *bars) close() {
 		under.Abort(true)
 	}
 	b.container.Wait()
+	barsShown.CompareAndSwap(b.container, nil)
 }
 
 // bar is a bar with a text behind it.

@@ -31,7 +31,7 @@ func main() {
 
 // run is main with its surroundings as arguments, for tests.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := withSignals(context.Background(), stderr)
+	ctx, stop := withSignals(context.Background(), aboveBars{stderr})
 	defer stop()
 	app := newApp(stdin, stdout, stderr)
 	reportUsage(app.Commands)
@@ -98,7 +98,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log what llama.cpp and the program do to standard error"},
 			oneOf(&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of log and progress: text or json, an object a line"}, "text", "json"),
 		},
-		Before:         func(c *cli.Context) error { return setupLog(c, stderr) },
+		Before:         func(c *cli.Context) error { return setupLog(c, aboveBars{stderr}) },
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
 		ExitErrHandler: func(*cli.Context, error) {}, // run decides
 		Action: func(c *cli.Context) error {
