@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"personaprobe/internal/fault"
+	"personaprobe/models"
 	"personaprobe/models/gguf"
 )
 
@@ -16,6 +16,7 @@ const (
 	adapterKey  = "adapter.type"
 	alphaKey    = "adapter.lora.alpha"
 	baseNameKey = "general.base_model.0.name"
+	baseURLKey  = "general.base_model.0.repo_url"
 )
 
 // ConvertOptions are the choices of Convert. The zero value is right for most.
@@ -23,8 +24,9 @@ type ConvertOptions struct {
 	// Name is written as general.name. Default: the directory's name.
 	Name string
 	// Base is the path of the base model's GGUF. With it, the adapter is checked
-	// against the base. An adapter that stores copies of base weights (PEFT does
-	// so beside adapted embeddings) needs it, to show that they are only copies.
+	// against the base. An adapter whose base_model_name_or_path does not name a
+	// Qwen2 model needs it, and one that stores copies of base weights (PEFT does
+	// so beside adapted embeddings), to show that they are only copies.
 	Base string
 	// Warn is called with what is worth telling the user; nil discards it.
 	Warn func(string)
@@ -43,73 +45,51 @@ type ConvertOptions struct {
 // models.ErrFormat, one for another base ErrMismatch. On error or when ctx is
 // cancelled nothing is left behind.
 func Convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
-	p, err := openPEFT(dir)
-	if err != nil {
-		return fmt.Errorf("convert adapter: %w", err)
-	}
-	defer p.Close()
-	warnings, err := p.checkBase(opts.Base)
-	if err != nil {
+	if err := convert(ctx, dir, out, opts); err != nil {
 		return fmt.Errorf("convert adapter %s: %w", dir, err)
+	}
+	return nil
+}
+
+func convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
+	var base *gguf.File
+	if opts.Base != "" {
+		var err error
+		if base, err = gguf.Open(opts.Base); err != nil {
+			return err
+		}
+		defer base.Close()
+	}
+	a, err := openDir(dir, base)
+	if err != nil {
+		return err
+	}
+	if err := a.needFamily(); err != nil {
+		return err
 	}
 	if opts.Name == "" {
 		if abs, err := filepath.Abs(dir); err == nil {
 			opts.Name = filepath.Base(abs)
 		}
 	}
-	if err := p.write(ctx, out, opts.Name); err != nil {
-		return fmt.Errorf("convert adapter %s: %w", dir, err)
+	if err := a.write(ctx, out, opts.Name); err != nil {
+		return err
 	}
-	if opts.Warn != nil {
-		for _, w := range warnings {
-			opts.Warn(w)
-		}
-	}
+	a.warn(opts.Warn)
 	return nil
 }
 
-// checkBase checks the adapter against the base model, if one is given, and
-// returns what is worth a warning.
-func (p *peft) checkBase(path string) ([]string, error) {
-	if path == "" {
-		if len(p.copies) > 0 {
-			return nil, fault.Unsupportedf("tensor %s is a copy of a base weight; give the base model, so that it can be compared", p.copies[0].Name)
-		}
-		return p.warnings, nil
-	}
-	base, err := gguf.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer base.Close()
-	if err := p.checkComplete(base); err != nil {
-		return nil, err
-	}
-	if err := p.checkCopies(base); err != nil {
-		return nil, err
-	}
-	if err := checkPairs(p.pairs, base); err != nil {
-		return nil, err
-	}
-	return append(p.warnings, nameWarning(p.config.base, base)...), nil
-}
-
-// write folds the scales and stores the adapter.
-func (p *peft) write(ctx context.Context, out, name string) error {
-	alpha := commonAlpha(p.pairs)
+// write stores the adapter.
+func (a *adapter) write(ctx context.Context, out, name string) error {
 	var infos []gguf.TensorInfo
 	var data [][]byte
-	for _, x := range p.pairs {
-		b := *x.b
-		if err := b.scale(x.alpha / alpha); err != nil {
-			return fmt.Errorf("module %s: lora_B: %w", x.module, err)
-		}
+	for _, x := range a.pairs {
 		infos = append(infos,
 			gguf.TensorInfo{Name: x.base + suffixA, Type: x.a.kind, Shape: x.a.shape},
-			gguf.TensorInfo{Name: x.base + suffixB, Type: b.kind, Shape: b.shape})
-		data = append(data, x.a.raw, b.raw)
+			gguf.TensorInfo{Name: x.base + suffixB, Type: x.b.kind, Shape: x.b.shape})
+		data = append(data, x.a.raw, x.b.raw)
 	}
-	w, err := gguf.Create(out, p.metadata(name, alpha), infos, nil)
+	w, err := gguf.Create(out, a.metadata(name), infos, nil)
 	if err != nil {
 		return err
 	}
@@ -145,17 +125,17 @@ func commonAlpha(pairs []*pair) float64 {
 	return best
 }
 
-func (p *peft) metadata(name string, alpha float64) []gguf.KV {
+func (a *adapter) metadata(name string) []gguf.KV {
 	kvs := []gguf.KV{
-		{Key: archKey, Value: "qwen2"},
+		{Key: archKey, Value: models.Architecture},
 		{Key: typeKey, Value: "adapter"},
 		{Key: adapterKey, Value: "lora"},
 		{Key: "general.name", Value: name},
 	}
-	if base := p.config.base; base != "" && !filepath.IsAbs(base) {
-		kvs = append(kvs, gguf.KV{Key: "general.base_model.count", Value: uint32(1)}, gguf.KV{Key: baseNameKey, Value: base})
+	if len(a.names) > 0 && !filepath.IsAbs(a.names[0]) {
+		kvs = append(kvs, gguf.KV{Key: "general.base_model.count", Value: uint32(1)}, gguf.KV{Key: baseNameKey, Value: a.names[0]})
 	}
 	return append(kvs,
 		gguf.KV{Key: "general.quantization_version", Value: uint32(2)},
-		gguf.KV{Key: alphaKey, Value: float32(alpha)})
+		gguf.KV{Key: alphaKey, Value: float32(a.pairs[0].alpha)}) // all have the same: see foldScales
 }

@@ -37,7 +37,7 @@ func writeBase(t testing.TB, s models.Shape, kind models.WeightType, seed uint64
 	t.Helper()
 	dir, out := filepath.Join(t.TempDir(), "base"), filepath.Join(t.TempDir(), "base.gguf")
 	if err := errors.Join(modeltest.Checkpoint{Shape: s, Seed: seed}.Write(dir),
-		models.Convert(context.Background(), dir, out, models.ConvertOptions{Type: kind, Name: "random"})); err != nil {
+		models.Convert(context.Background(), dir, out, models.ConvertOptions{Type: kind, Name: "random-qwen2"})); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -251,7 +251,7 @@ func TestFoldedTypes(t *testing.T) {
 func TestAdapterMetadata(t *testing.T) {
 	f := convert(t, plain())
 	for key, want := range map[string]any{"general.type": "adapter", "general.architecture": "qwen2", "adapter.type": "lora",
-		"adapter.lora.alpha": float32(8), "general.name": "adapter", "general.base_model.0.name": "random"} {
+		"adapter.lora.alpha": float32(8), "general.name": "adapter", "general.base_model.0.name": "random-qwen2"} {
 		if got, _ := f.Value(key); got != want {
 			t.Errorf("%s = %v, want %v", key, got, want)
 		}

@@ -54,8 +54,8 @@ func checkHeader(f *gguf.File) (alpha float64, err error) {
 	if kind, _ := f.String(typeKey); kind != "adapter" {
 		return 0, fault.Formatf("%s is %q, not \"adapter\": this is not a GGUF adapter", typeKey, kind)
 	}
-	if arch, _ := f.String(archKey); arch != "qwen2" {
-		return 0, fault.Unsupportedf("%s %q; only qwen2 adapters are used", archKey, arch)
+	if arch, _ := f.String(archKey); arch != models.Architecture {
+		return 0, fault.Unsupportedf("%s %q; adapters of the %s family only are used", archKey, arch, qwen2)
 	}
 	if kind, _ := f.String(adapterKey); kind != "lora" {
 		return 0, fault.Unsupportedf("%s %q; only lora adapters are used", adapterKey, kind)
@@ -104,6 +104,7 @@ func finishPairs(pairs []*pair) error {
 		if x.alpha == 0 {
 			x.alpha = float64(x.rank) // llama.cpp: without an alpha the scale is 1
 		}
+		x.scale = x.own().times
 	}
 	return nil
 }

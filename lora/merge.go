@@ -3,7 +3,6 @@ package lora
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"gonum.org/v1/gonum/blas/blas32"
@@ -46,8 +45,9 @@ const mergedKey = "personaprobe.merged_adapters"
 // adapters' scale x B x A is computed in float32 and added, and the result stored
 // in W's own type (F32, F16, BF16 or Q8_0; another type is
 // models.ErrUnsupported). Tensors that no adapter changes are copied byte for
-// byte. An adapter that does not fit is ErrMismatch. On error or when ctx is
-// cancelled nothing is left behind.
+// byte. An adapter that does not fit is ErrMismatch; a model that Verify would refuse,
+// because the base has NaN or a sum is out of its type's range, is an error. On error or
+// when ctx is cancelled nothing is left behind.
 func Merge(ctx context.Context, base string, adapters []Adapter, out string, opts MergeOptions) error {
 	if err := merge(ctx, base, adapters, out, opts); err != nil {
 		return fmt.Errorf("merge into %s: %w", base, err)
@@ -56,6 +56,9 @@ func Merge(ctx context.Context, base string, adapters []Adapter, out string, opt
 }
 
 func merge(ctx context.Context, basePath string, adapters []Adapter, out string, opts MergeOptions) error {
+	if err := models.CheckGGUF(basePath); err != nil {
+		return err
+	}
 	base, err := gguf.Open(basePath)
 	if err != nil {
 		return err
@@ -67,55 +70,19 @@ func merge(ctx context.Context, basePath string, adapters []Adapter, out string,
 		if !finite(a.Scale) {
 			return fmt.Errorf("adapter %s: scale %g is not finite", a.Path, a.Scale)
 		}
-		pairs, warnings, err := readAdapter(a.Path, basePath, base)
+		read, err := openAdapter(a.Path, base)
 		if err != nil {
 			return fmt.Errorf("adapter %s: %w", a.Path, err)
 		}
-		if opts.Warn != nil {
-			for _, w := range warnings {
-				opts.Warn(w)
-			}
-		}
-		for _, x := range pairs {
-			changes[x.base] = append(changes[x.base], change{x, a.scale() * x.alpha / float64(x.rank)})
+		read.warn(opts.Warn)
+		for _, x := range read.pairs {
+			c := x.own()
+			c.times *= a.scale()
+			changes[x.base] = append(changes[x.base], c)
 		}
 		names = append(names, fmt.Sprintf("%s x %g", filepath.Base(filepath.Clean(a.Path)), a.scale()))
 	}
 	return writeMerged(ctx, base, changes, names, out, opts.Progress)
-}
-
-// change is a pair with its whole scale.
-type change struct {
-	*pair
-	times float64
-}
-
-// readAdapter reads an adapter of either form and checks it against the base.
-func readAdapter(path, basePath string, base *gguf.File) ([]*pair, []string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	if info.IsDir() {
-		p, err := openPEFT(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer p.Close()
-		warnings, err := p.checkBase(basePath)
-		return p.pairs, warnings, err
-	}
-	f, err := gguf.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	pairs, err := readGGUF(f)
-	if err != nil {
-		return nil, nil, err
-	}
-	want, _ := f.String(baseNameKey)
-	return pairs, nameWarning(want, base), checkPairs(pairs, base)
 }
 
 func writeMerged(ctx context.Context, base *gguf.File, changes map[string][]change, names []string, out string, progress models.Progress) error {
@@ -144,6 +111,7 @@ func writeMerged(ctx context.Context, base *gguf.File, changes map[string][]chan
 	}
 	defer w.Abort()
 	c := w.NewCopier(ctx)
+	c.RefuseNonFinite()
 	for i, t := range base.Tensors {
 		edit, err := newDelta(t, changes[t.Name])
 		if err != nil {
@@ -156,13 +124,6 @@ func writeMerged(ctx context.Context, base *gguf.File, changes map[string][]chan
 		return err
 	}
 	return w.Commit()
-}
-
-// product is one adapter's change to a weight of [rows x cols]:
-// left [rows x rank] times right [rank x cols], the scale within left.
-type product struct {
-	rank        int64
-	left, right []float32
 }
 
 // tile is how many columns are computed at a time: rank 64 x tile floats of right
@@ -187,30 +148,6 @@ func newDelta(t *gguf.Tensor, changes []change) (gguf.Edit, error) {
 		addProducts(values, start, cols, products)
 		return nil
 	}, nil
-}
-
-// newProduct decodes the factors. For a weight that is multiplied, the rows are
-// B's and the columns A's. For the embedding, which is looked up, a row is a
-// token: A holds the rows and B, transposed, the columns.
-func newProduct(x change) (product, error) {
-	leftFactor, rightFactor := x.b, x.a
-	if x.embedding {
-		turned := *x.b
-		turned.transpose()
-		leftFactor, rightFactor = x.a, &turned
-	}
-	left, err := leftFactor.floats()
-	if err != nil {
-		return product{}, err
-	}
-	right, err := rightFactor.floats()
-	if err != nil {
-		return product{}, err
-	}
-	for i, v := range left {
-		left[i] = float32(float64(v) * x.times)
-	}
-	return product{x.rank, left, right}, nil
 }
 
 // addProducts adds the sum of products to elements [start, start+len(values)) of

@@ -48,7 +48,7 @@ func TestMergeProperty(t *testing.T) {
 		hf, base, out := filepath.Join(dir, "hf"), filepath.Join(dir, "base.gguf"), filepath.Join(dir, "out.gguf")
 		paths := []string{filepath.Join(dir, "a"), filepath.Join(dir, "b.gguf")}
 		if err := errors.Join(modeltest.Checkpoint{Shape: first.Shape, Seed: 3}.Write(hf),
-			models.Convert(context.Background(), hf, base, models.ConvertOptions{Type: kind, Name: "random"}),
+			models.Convert(context.Background(), hf, base, models.ConvertOptions{Type: kind, Name: "random-qwen2"}),
 			first.Write(paths[0]), second.Write(filepath.Join(dir, "b")),
 			lora.Convert(context.Background(), filepath.Join(dir, "b"), paths[1], lora.ConvertOptions{}),
 			lora.Merge(context.Background(), base, []lora.Adapter{{Path: paths[0], Scale: scale}, {Path: paths[1]}}, out, lora.MergeOptions{})); err != nil {

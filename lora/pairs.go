@@ -45,7 +45,7 @@ func Pairs(path string, each func(Pair) error) (err error) {
 		return fmt.Errorf("adapter %s: %w", path, err)
 	}
 	for _, x := range pairs {
-		p, err := newProduct(change{x, x.alpha / float64(x.rank)})
+		p, err := newProduct(x.own())
 		if err != nil {
 			return fmt.Errorf("tensor %s: %w", x.base, err)
 		}

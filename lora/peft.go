@@ -26,6 +26,7 @@ type pair struct {
 	rank   int64
 	// alpha is what makes the scale alpha / rank, llama.cpp's formula.
 	alpha float64
+	scale float64 // PEFT's scale of the module, for people
 	// embedding marks a change to token_embd.weight, whose A is stored with one
 	// row per token: [vocabulary x rank], B [width x rank].
 	embedding bool
@@ -50,13 +51,9 @@ type peft struct {
 
 func (p *peft) Close() error { return p.weights.Close() }
 
-// openPEFT reads a PEFT directory. Every tensor in it must be a factor of a
-// module that the configuration selects, and each pair complete.
-func openPEFT(dir string) (*peft, error) {
-	c, err := readConfig(dir)
-	if err != nil {
-		return nil, err
-	}
+// openPEFT reads a PEFT directory whose configuration is c. Every tensor in it must be
+// a factor of a module that the configuration selects, and each pair complete.
+func openPEFT(dir string, c *config) (*peft, error) {
 	path := filepath.Join(dir, weightsName)
 	weights, err := safetensors.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -44,7 +44,7 @@ func TestResolve(t *testing.T) {
 
 func TestNameWarning(t *testing.T) {
 	base, cache := writeBase(t, shape, models.TypeKeep, 1), t.TempDir()
-	for name, want := range map[string]int{"random": 0, "org/Random": 0, "/models/random": 0, "other": 1} {
+	for name, want := range map[string]int{"random-qwen2": 0, "org/Random_Qwen2": 0, "/models/random-qwen2": 0, "other": 1} {
 		a := plain()
 		a.Config = map[string]any{"base_model_name_or_path": name}
 		path, warnings, err := lora.Resolve(context.Background(), writeAdapter(t, a), base, cache)

@@ -34,7 +34,7 @@ type SynthOptions struct {
 	// Strength is the size of the change relative to the weight's own output.
 	// Default 0.1.
 	Strength float64
-	// Base is written as base_model_name_or_path. Default "random".
+	// Base is written as base_model_name_or_path. Default "random-qwen2".
 	Base string
 }
 
@@ -55,7 +55,7 @@ func (o *SynthOptions) defaults() {
 		o.Strength = 0.1
 	}
 	if o.Base == "" {
-		o.Base = "random"
+		o.Base = "random-qwen2"
 	}
 }
 

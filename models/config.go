@@ -74,6 +74,17 @@ func readConfig(dir string) (*hfConfig, error) {
 	return c, nil
 }
 
+// ModelType returns the model_type of a checkpoint directory, "" if path is none.
+func ModelType(path string) string {
+	var c struct {
+		ModelType string `json:"model_type"`
+	}
+	if path == "" || readJSON(filepath.Join(path, "config.json"), &c) != nil {
+		return ""
+	}
+	return c.ModelType
+}
+
 func (c *hfConfig) check() error {
 	name := c.ModelType
 	if len(c.Architectures) > 0 {

@@ -7,8 +7,11 @@ import (
 	"personaprobe/models/gguf"
 )
 
-// arch is llama.cpp's name of the one architecture that is converted.
-const arch = "qwen2"
+// Architecture is llama.cpp's name, and transformers' model_type, of the one
+// architecture that is converted and that adapters are used with.
+const Architecture = "qwen2"
+
+const arch = Architecture
 
 // Limits against absurd configurations; the largest Qwen2 has 80 layers.
 const (

@@ -23,7 +23,7 @@ type SynthOptions struct {
 	// and merges.txt), whose vocabulary is padded to Shape.Vocab. Default: a
 	// synthetic byte-level vocabulary of that size.
 	TokenizerDir string
-	// Name is written as general.name. Default: "random".
+	// Name is written as general.name. Default: "random-qwen2".
 	Name string
 	// Progress may be nil.
 	Progress Progress
@@ -72,7 +72,7 @@ func synth(ctx context.Context, shape Shape, out string, opts SynthOptions) erro
 		KVHeads: &shape.KVHeads, VocabSize: shape.Vocab, MaxPositions: shape.Context, RMSNormEps: shape.RMSEps, RopeTheta: shape.RopeTheta, Tied: shape.Tied}
 	name := opts.Name
 	if name == "" {
-		name = "random"
+		name = "random-qwen2"
 	}
 	metadata, err := modelMetadata(config, tokens, name, infos[0].Type)
 	if err != nil {

@@ -46,7 +46,7 @@ func (a Adapter) Write(dir string) error {
 		return err
 	}
 	config := map[string]any{
-		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "random", "r": a.Rank, "lora_alpha": a.alpha(),
+		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "random-qwen2", "r": a.Rank, "lora_alpha": a.alpha(),
 		"use_rslora": a.RSLoRA, "target_modules": a.targets(), "lora_dropout": 0.05, "bias": "none", "fan_in_fan_out": false,
 		"init_lora_weights": true, "inference_mode": true, "modules_to_save": nil, "layers_to_transform": nil,
 		"use_dora": false, "rank_pattern": orEmpty(a.RankPattern), "alpha_pattern": orEmpty(a.AlphaPattern), "peft_version": "0.14.0",

@@ -25,6 +25,7 @@ type Copier struct {
 	parent context.Context // the caller's; ctx is also cancelled by Wait
 	ctx    context.Context
 	free   chan *buffers
+	finite bool
 }
 
 type buffers struct {
@@ -43,6 +44,10 @@ func (w *Writer) NewCopier(ctx context.Context) *Copier {
 	}
 	return c
 }
+
+// RefuseNonFinite makes a NaN or an infinity an error, in what is copied as it is and
+// in what an Edit leaves. Types that cannot be decoded are not looked into.
+func (c *Copier) RefuseNonFinite() { c.finite = true }
 
 // Edit changes elements [start, start+len(values)) of a tensor in place, between
 // decoding and encoding. It runs concurrently for different ranges.
@@ -78,7 +83,11 @@ func (c *Copier) where(i int, start int64, err error) error {
 	t := c.w.tensors[i]
 	var r *RangeError
 	if errors.As(err, &r) {
-		err = fmt.Errorf("element %d: %w; use f32 or bf16", start+int64(r.Index), r)
+		at := start + int64(r.Index)
+		err = fmt.Errorf("element %d (row %d): %w", at, at/t.Shape[0], r)
+		if v := float64(r.Value); v-v == 0 {
+			err = fmt.Errorf("%w; use f32 or bf16", err)
+		}
 	}
 	return fmt.Errorf("tensor %s: %w", t.Name, err)
 }
@@ -92,7 +101,8 @@ func (c *Copier) chunk(b *buffers, i int, src io.ReaderAt, from Type, edit Edit,
 		}
 		return fmt.Errorf("read: %w", err)
 	}
-	if from == to && edit == nil {
+	asIs := from == to && edit == nil
+	if asIs && !(c.finite && from.CanDecode()) {
 		return c.w.WriteAt(i, b.src, from.Bytes(start))
 	}
 	b.floats = grow(b.floats, n)
@@ -103,6 +113,14 @@ func (c *Copier) chunk(b *buffers, i int, src io.ReaderAt, from Type, edit Edit,
 		if err := edit(b.floats, start); err != nil {
 			return err
 		}
+	}
+	if c.finite {
+		if err := to.CheckFinite(b.floats); err != nil {
+			return err
+		}
+	}
+	if asIs {
+		return c.w.WriteAt(i, b.src, from.Bytes(start))
 	}
 	b.dst = grow(b.dst, to.Bytes(n))
 	if err := to.Encode(b.dst, b.floats); err != nil {

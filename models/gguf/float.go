@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"personaprobe/internal/fault"
 )
 
 // RangeError says which value does not fit a narrower type.
@@ -15,6 +17,19 @@ type RangeError struct {
 
 func (e *RangeError) Error() string {
 	return fmt.Sprintf("value %g does not fit type %s", e.Value, e.Type)
+}
+
+// Is makes errors.Is(err, models.ErrUnsupported) true.
+func (e *RangeError) Is(target error) bool { return target == fault.ErrUnsupported }
+
+// CheckFinite returns a *RangeError for the first NaN or infinity.
+func (t Type) CheckFinite(values []float32) error {
+	for i, v := range values {
+		if !(v-v == 0) {
+			return &RangeError{i, v, t}
+		}
+	}
+	return nil
 }
 
 // CanDecode reports whether Decode and Encode know the type.

@@ -1,0 +1,178 @@
+package lora
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"personaprobe/internal/fault"
+	"personaprobe/models/gguf"
+)
+
+// adapter is an adapter of either form that may be used: of the right family,
+// consistent with itself and, if it was opened with one, with its base model.
+type adapter struct {
+	pairs    []*pair  // with one alpha, as llama.cpp has it
+	names    []string // what it says of its base model
+	family   string   // "" where neither base nor names say it
+	warnings []string
+}
+
+// openAdapter reads a GGUF adapter or a PEFT directory. Everything that takes an adapter
+// comes through here, so that all of it refuses the same. base may be nil.
+func openAdapter(path string, base *gguf.File) (*adapter, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("find adapter: %w", err)
+	}
+	if info.IsDir() {
+		return openDir(path, base)
+	}
+	return openFile(path, base)
+}
+
+// openDir is openAdapter for a PEFT directory.
+func openDir(dir string, base *gguf.File) (*adapter, error) {
+	c, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if c.base != "" {
+		names = []string{c.base}
+	}
+	family, err := checkFamily(names, base)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPEFT(dir, c)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	if base == nil && len(p.copies) > 0 {
+		return nil, fault.Unsupportedf("tensor %s is a copy of a base weight; give the base model, so that it can be compared", p.copies[0].Name)
+	}
+	if base != nil {
+		if err := p.checkComplete(base); err != nil {
+			return nil, err
+		}
+		if err := p.checkCopies(base); err != nil {
+			return nil, err
+		}
+	}
+	if err := foldScales(p.pairs); err != nil {
+		return nil, err
+	}
+	a := &adapter{pairs: p.pairs, names: names, family: family, warnings: p.warnings}
+	return a, a.checkBase(base)
+}
+
+// openFile is openAdapter for a GGUF adapter.
+func openFile(path string, base *gguf.File) (*adapter, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var names []string
+	for _, key := range []string{baseNameKey, baseURLKey} {
+		if name, _ := f.String(key); name != "" {
+			names = append(names, name)
+		}
+	}
+	if _, err := checkFamily(names, base); err != nil {
+		return nil, err
+	}
+	pairs, err := readGGUF(f)
+	if err != nil {
+		return nil, err
+	}
+	a := &adapter{pairs: pairs, names: names, family: qwen2} // by its architecture: see readGGUF
+	return a, a.checkBase(base)
+}
+
+func (a *adapter) checkBase(base *gguf.File) error {
+	if base != nil {
+		if err := checkPairs(a.pairs, base); err != nil {
+			return err
+		}
+		if len(a.names) > 0 {
+			a.warnings = append(a.warnings, nameWarning(a.names[0], base)...)
+		}
+	}
+	return checkSums(a.pairs, base)
+}
+
+// needFamily refuses an adapter of which nobody knows for what models it was made. Llama's
+// and Qwen2's adapters have the same names and may have the same shapes.
+func (a *adapter) needFamily() error {
+	if a.family != "" {
+		return nil
+	}
+	says := "nothing"
+	if len(a.names) > 0 {
+		says = fmt.Sprintf("%q", a.names[0])
+	}
+	return fault.Unsupportedf("%s does not say for which family of models it was made (base_model_name_or_path is %s); give the base model (--model)", configName, says)
+}
+
+func (a *adapter) warn(say func(string)) {
+	if say == nil {
+		return
+	}
+	for _, w := range a.warnings {
+		say(w)
+	}
+}
+
+// foldScales gives all pairs the one alpha that llama.cpp knows: where another scale is
+// due, B is multiplied by what is missing.
+func foldScales(pairs []*pair) error {
+	alpha := commonAlpha(pairs)
+	for _, x := range pairs {
+		b := *x.b
+		x.scale = x.own().times
+		if err := b.scale(x.alpha / alpha); err != nil {
+			return fmt.Errorf("module %s: lora_B: %w", x.module, err)
+		}
+		x.b, x.alpha = &b, float64(float32(alpha))
+	}
+	return nil
+}
+
+// Description is what Inspect finds out.
+type Description struct {
+	Family string    // "" where neither base nor adapter say it
+	Base   string    // the base model's name in the adapter, "" if it has none
+	Scales []float64 // alpha / rank of the pairs, each value once, in the order of the pairs
+	Pairs  int
+	// Warnings are sentences for the user.
+	Warnings []string
+}
+
+// Inspect describes an adapter of either form and refuses one that cannot be used. base,
+// the path of a GGUF model, may be "": then whether it fits stays open, and so may its
+// family.
+func Inspect(path, base string) (_ *Description, err error) {
+	var f *gguf.File
+	if base != "" {
+		if f, err = gguf.Open(base); err != nil {
+			return nil, err
+		}
+		defer f.Close()
+	}
+	a, err := openAdapter(path, f)
+	if err != nil {
+		return nil, fmt.Errorf("adapter %s: %w", path, err)
+	}
+	d := &Description{Family: a.family, Base: strings.Join(a.names[:min(1, len(a.names))], ""), Pairs: len(a.pairs), Warnings: a.warnings}
+	seen := map[float64]bool{}
+	for _, x := range a.pairs {
+		if !seen[x.scale] {
+			seen[x.scale] = true
+			d.Scales = append(d.Scales, x.scale)
+		}
+	}
+	return d, nil
+}
