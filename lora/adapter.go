@@ -3,7 +3,6 @@ package lora
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
@@ -139,40 +138,4 @@ func foldScales(pairs []*pair) error {
 		x.b, x.alpha = &b, float64(float32(alpha))
 	}
 	return nil
-}
-
-// Description is what Inspect finds out.
-type Description struct {
-	Family string    // "" where neither base nor adapter say it
-	Base   string    // the base model's name in the adapter, "" if it has none
-	Scales []float64 // alpha / rank of the pairs, each value once, in the order of the pairs
-	Pairs  int
-	// Warnings are sentences for the user.
-	Warnings []string
-}
-
-// Inspect describes an adapter of either form and refuses one that cannot be used. base,
-// the path of a GGUF model, may be "": then whether it fits stays open, and so may its
-// family.
-func Inspect(path, base string) (_ *Description, err error) {
-	var f *gguf.File
-	if base != "" {
-		if f, err = gguf.Open(base); err != nil {
-			return nil, err
-		}
-		defer f.Close()
-	}
-	a, err := openAdapter(path, f)
-	if err != nil {
-		return nil, fmt.Errorf("adapter %s: %w", path, err)
-	}
-	d := &Description{Family: a.family, Base: strings.Join(a.names[:min(1, len(a.names))], ""), Pairs: len(a.pairs), Warnings: a.warnings}
-	seen := map[float64]bool{}
-	for _, x := range a.pairs {
-		if !seen[x.scale] {
-			seen[x.scale] = true
-			d.Scales = append(d.Scales, x.scale)
-		}
-	}
-	return d, nil
 }

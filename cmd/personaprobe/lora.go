@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"personaprobe/experiment"
 	"personaprobe/lora"
 	"personaprobe/models"
 )
@@ -32,33 +33,23 @@ func warn(text string) { slog.Warn(text) }
 func newLoraInspectCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "inspect",
-		Usage:     "show an adapter's settings and tensors; with --model, whether it fits",
+		Usage:     "show an adapter's settings, scale and tensors, and whether it can be used; with --model, whether it fits",
 		ArgsUsage: "DIR|FILE",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 			&cli.BoolFlag{Name: "tensors", Usage: "list every tensor"},
-			&cli.StringFlag{Name: "model", Usage: "base model `FILE` to check the adapter against"},
+			baseFlag("to check the adapter against"),
 		},
 		Action: func(c *cli.Context) error {
 			args, err := arguments(c, "DIR")
 			if err != nil {
 				return err
 			}
-			if err := runInspect(c.App.Writer, args[0], 1, 1, c.Bool("json"), c.Bool("tensors")); err != nil {
-				return err
-			}
-			if c.String("model") == "" {
-				return nil
-			}
-			cache, err := models.CacheDir()
+			base, err := openBase(c, false)
 			if err != nil {
 				return err
 			}
-			_, warnings, err := lora.Resolve(c.Context, args[0], c.String("model"), cache)
-			for _, w := range warnings {
-				warn(w)
-			}
-			return err
+			return runLoraInspect(c.App.Writer, base.adapter(args[0]), base.model, c.Bool("json"), c.Bool("tensors"))
 		},
 	}
 }
@@ -68,7 +59,7 @@ func newLoraConvertCommand() *cli.Command {
 		Name:      "convert",
 		Usage:     "write a PEFT adapter as GGUF, its scale (rsLoRA, patterns) included",
 		ArgsUsage: "DIR OUT.gguf",
-		Flags:     []cli.Flag{&cli.StringFlag{Name: "model", Usage: "base model `FILE` to check the adapter against"}},
+		Flags:     []cli.Flag{baseFlag("to check the adapter against; needed where the adapter does not name a Qwen2 model"), quietFlag()},
 		Action: func(c *cli.Context) error {
 			args, err := arguments(c, "DIR", "OUT.gguf")
 			if err != nil {
@@ -76,7 +67,11 @@ func newLoraConvertCommand() *cli.Command {
 			}
 			ctx, cancel := cancelOnDrain(c.Context)
 			defer cancel()
-			return lora.Convert(ctx, args[0], args[1], lora.ConvertOptions{Base: c.String("model"), Warn: warn})
+			base, err := openBase(c, c.Bool("quiet"))
+			if err != nil {
+				return err
+			}
+			return lora.Convert(ctx, args[0], args[1], lora.ConvertOptions{Base: base.model, Warn: warn})
 		},
 	}
 }
@@ -87,8 +82,8 @@ func newLoraMergeCommand() *cli.Command {
 		Usage:     "write a model with adapters added into its weights",
 		ArgsUsage: "OUT.gguf",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "model", Usage: "base model `FILE`"},
-			&cli.StringSliceFlag{Name: "adapter", Usage: "`PATH[=SCALE]` of an adapter; may be repeated"},
+			baseFlag(""),
+			&cli.StringSliceFlag{Name: "adapter", Usage: "`PATH[=SCALE]` of an adapter; may be repeated. With --model tiny also the name of a source"},
 			quietFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -97,10 +92,14 @@ func newLoraMergeCommand() *cli.Command {
 				return err
 			}
 			if c.String("model") == "" {
-				return usageError(missingArgumentError("--model FILE"))
+				return usageError(missingArgumentError("--model PATH"))
 			}
 			if len(c.StringSlice("adapter")) == 0 {
 				return usageError(missingArgumentError("--adapter PATH"))
+			}
+			base, err := openBase(c, c.Bool("quiet"))
+			if err != nil {
+				return err
 			}
 			var adapters []lora.Adapter
 			for _, a := range c.StringSlice("adapter") {
@@ -108,13 +107,14 @@ func newLoraMergeCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
+				parsed.Path = base.adapter(parsed.Path)
 				adapters = append(adapters, parsed)
 			}
 			ctx, cancel := cancelOnDrain(c.Context)
 			defer cancel()
 			p := newProgress(c.App.ErrWriter, c.Bool("quiet"))
 			defer p.close()
-			return lora.Merge(ctx, c.String("model"), adapters, args[0], lora.MergeOptions{Progress: p.bytes("merging"), Warn: warn})
+			return lora.Merge(ctx, base.model, adapters, args[0], lora.MergeOptions{Progress: p.bytes("merging"), Warn: warn})
 		},
 	}
 }
@@ -138,7 +138,7 @@ func newLoraSynthCommand() *cli.Command {
 		Usage:     "write an adapter with random weights, for benchmarks",
 		ArgsUsage: "OUT.gguf|OUTDIR",
 		Flags: append(shapeFlags(),
-			&cli.StringFlag{Name: "model", Usage: "take the shape of this model `FILE`"},
+			&cli.StringFlag{Name: "model", Usage: "take the shape of the model `PATH`: GGUF file, checkpoint directory or \"tiny\""},
 			&cli.Int64Flag{Name: "rank", Value: 32, Usage: "rank"},
 			&cli.Float64Flag{Name: "alpha", Value: 64, Usage: "lora_alpha"},
 			&cli.BoolFlag{Name: "plain-scale", Usage: "use_rslora false: scale alpha / rank"},
@@ -168,15 +168,18 @@ func newLoraSynthCommand() *cli.Command {
 // adapterShape is the shape of --model, or that of the shape flags.
 func adapterShape(c *cli.Context) (models.Shape, error) {
 	path := c.String("model")
-	if path == "" {
+	switch path {
+	case "":
 		return shapeOf(c)
+	case experiment.EmbeddedModel:
+		return models.NamedShape("tiny")
 	}
 	info, err := models.Inspect(path)
 	if err != nil {
 		return models.Shape{}, err
 	}
 	if info.Shape == nil {
-		return models.Shape{}, fmt.Errorf("%s: %w: its shape is not known", path, models.ErrUnsupported)
+		return models.Shape{}, fmt.Errorf("%s: %w: the shape of a model of architecture %q is not known", path, models.ErrUnsupported, info.Architecture)
 	}
 	return *info.Shape, nil
 }
