@@ -152,10 +152,14 @@ func TestBadGGUFAdapters(t *testing.T) {
 		kind    error
 		want    string
 	}{
-		"good":       {good, []gguf.TensorInfo{a, b}, nil, ""},
-		"arch":       {with(1, "llama"), []gguf.TensorInfo{a, b}, models.ErrUnsupported, "llama"},
-		"type":       {with(0, "model"), []gguf.TensorInfo{a, b}, models.ErrFormat, "adapter"},
-		"kind":       {with(2, "control_vector"), []gguf.TensorInfo{a, b}, models.ErrUnsupported, "control_vector"},
+		"good": {good, []gguf.TensorInfo{a, b}, nil, ""},
+		"arch": {with(1, "llama"), []gguf.TensorInfo{a, b}, models.ErrUnsupported, "llama"},
+		"type": {with(0, "model"), []gguf.TensorInfo{a, b}, models.ErrFormat, "adapter"},
+		"kind": {with(2, "control_vector"), []gguf.TensorInfo{a, b}, models.ErrUnsupported, "control_vector"},
+		"family": {append(slices.Clone(good), gguf.KV{Key: "general.base_model.0.name", Value: "Llama 3.1 8B Instruct"}),
+			[]gguf.TensorInfo{a, b}, models.ErrUnsupported, "Llama"},
+		"repository": {append(slices.Clone(good), gguf.KV{Key: "general.base_model.0.repo_url", Value: "https://huggingface.co/google/gemma-2-2b"}),
+			[]gguf.TensorInfo{a, b}, models.ErrUnsupported, "Gemma"},
 		"alpha":      {with(3, uint32(8)), []gguf.TensorInfo{a, b}, models.ErrFormat, "float32"},
 		"no B":       {good, []gguf.TensorInfo{a}, models.ErrFormat, "lora_B is missing"},
 		"ranks":      {good, []gguf.TensorInfo{a, wide}, models.ErrFormat, "rank 4, lora_B 8"},
