@@ -73,6 +73,9 @@ func (p *peft) checkCopies(base *gguf.File) error {
 			return fault.Unsupportedf("tensor %s: no weight of a Qwen2 model", t.Name)
 		}
 		w := base.Tensor(name)
+		if w == nil && name == "output.weight" {
+			w = base.Tensor("token_embd.weight") // tied: the head is the embedding
+		}
 		if w == nil {
 			return &MismatchError{Tensor: name, Problem: "the adapter stores a copy of it, but the base model has no such tensor"}
 		}
@@ -83,13 +86,16 @@ func (p *peft) checkCopies(base *gguf.File) error {
 	return nil
 }
 
+// mergeInPEFT is what to do with an adapter that is more than factors.
+const mergeInPEFT = "merge it into its base model with PEFT (merge_and_unload) and use the merged checkpoint as the model"
+
 func sameWeights(t *safetensors.Tensor, w *gguf.Tensor) error {
 	kind, ok := t.DType.GGML()
 	if !ok || !w.Type.CanDecode() {
 		return fault.Unsupportedf("tensor %s: types %s and %s cannot be compared", t.Name, t.DType, w.Type)
 	}
 	if len(t.Shape) != 2 || len(w.Shape) != 2 || t.Shape[0] != w.Shape[1] || t.Shape[1] != w.Shape[0] {
-		return &MismatchError{Tensor: w.Name, Base: w.Shape, Problem: fmt.Sprintf("the adapter stores a copy of shape %v (a resized vocabulary?)", t.Shape)}
+		return &MismatchError{Tensor: w.Name, Base: w.Shape, Problem: fmt.Sprintf("the adapter stores a copy of shape %v (a resized vocabulary?); %s", t.Shape, mergeInPEFT)}
 	}
 	// A row at a time: embeddings of large models have gigabytes.
 	cols := t.Shape[1]
@@ -107,7 +113,7 @@ func sameWeights(t *safetensors.Tensor, w *gguf.Tensor) error {
 			return err
 		}
 		if err := w.Type.Encode(dst, values); err != nil || !bytes.Equal(dst, want) {
-			return &MismatchError{Tensor: w.Name, Problem: fmt.Sprintf("the adapter stores changed weights for it (row %d differs); merge it in PEFT instead", row)}
+			return &MismatchError{Tensor: w.Name, Problem: fmt.Sprintf("the adapter stores changed weights for it (row %d differs); %s", row, mergeInPEFT)}
 		}
 	}
 	return nil

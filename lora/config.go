@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"personaprobe/internal/fault"
 	"personaprobe/internal/jsonobj"
@@ -113,9 +114,13 @@ func (c *config) option(m jsonobj.Member) error {
 		if err = decode(&name); name != nil {
 			c.base = *name
 		}
-	case "r":
-		err = decode(&c.rank)
-	case "lora_alpha":
+	case "r", "lora_alpha":
+		if string(m.Value) == "null" {
+			return fault.Formatf("%s is null", m.Key) // which JSON would take for the default
+		}
+		if m.Key == "r" {
+			return decode(&c.rank)
+		}
 		err = decode(&c.alpha)
 	case "use_rslora":
 		err = decode(&c.rslora)
@@ -131,9 +136,18 @@ func (c *config) option(m jsonobj.Member) error {
 		if v := string(m.Value); v != `"none"` && v != `null` {
 			err = fault.Unsupportedf("bias %s; llama.cpp adapters carry no biases", m.Value)
 		}
+	case "modules_to_save":
+		var list []string
+		if err = decode(&list); err == nil && len(list) > 0 {
+			err = fault.Unsupportedf("modules_to_save %s: these modules were trained whole, and llama.cpp's adapters carry factors only; %s", short(m.Value), mergeInPEFT)
+		}
 	case "init_lora_weights":
 		if !slices.Contains(plainInits, string(m.Value)) {
-			err = fault.Unsupportedf("init_lora_weights %s changes the base weights; save the adapter with path_initial_model_for_weight_conversion to get a plain LoRA", m.Value)
+			hint := "save it in PEFT with path_initial_model_for_weight_conversion to get a plain LoRA"
+			if strings.HasPrefix(string(m.Value), `"loftq`) {
+				hint = mergeInPEFT // its base is quantised, and PEFT has no conversion
+			}
+			err = fault.Unsupportedf("init_lora_weights %s changes the base weights; %s", short(m.Value), hint)
 		}
 	default:
 		err = checkOther(m)
@@ -180,11 +194,15 @@ func checkOther(m jsonobj.Member) error {
 			return nil
 		}
 	}
-	text := string(m.Value)
-	if len(text) > 80 {
-		text = text[:80] + "..."
+	return fault.Unsupportedf("adapter option %s = %s", m.Key, short(m.Value))
+}
+
+// short is a value for an error message.
+func short(value []byte) string {
+	if len(value) > 80 {
+		return strings.ToValidUTF8(string(value[:80]), "") + "..."
 	}
-	return fault.Unsupportedf("adapter option %s = %s", m.Key, text)
+	return string(value)
 }
 
 func parsePatterns(m jsonobj.Member) ([]pattern, error) {

@@ -300,7 +300,7 @@ func TestRefusedOptions(t *testing.T) {
 		}
 	}
 	for key, value := range map[string]any{
-		"loftq_config": map[string]any{}, "eva_config": map[string]any{"rho": 2}, "megatron_core": "megatron.core", "qalora_group_size": 16,
+		"loftq_config": map[string]any{}, "use_rslora": nil, "eva_config": map[string]any{"rho": 2}, "megatron_core": "megatron.core", "qalora_group_size": 16,
 		"init_lora_weights": "gaussian", "use_dora": false, "modules_to_save": []string{}, "brand_new_option": nil, "another": false,
 	} {
 		a := plain()
@@ -329,7 +329,6 @@ func TestBadAdapters(t *testing.T) {
 		}, nil, models.ErrFormat, "selects module model.layers.0.self_attn.q_proj"},
 		"nothing":               {func([]safetensors.Array) []safetensors.Array { return nil }, nil, models.ErrFormat, "no LoRA tensors"},
 		"magnitude":             {rename(q0 + ".lora_magnitude_vector"), nil, models.ErrUnsupported, "DoRA"},
-		"embeddings":            {rename("base_model.model.lm_head.weight"), nil, models.ErrUnsupported, "modules_to_save"},
 		"bias":                  {rename("base_model.model.model.layers.0.self_attn.q_proj.bias"), nil, models.ErrUnsupported, "biases"},
 		"prefix":                {rename("model.layers.0.self_attn.q_proj.lora_A.weight"), nil, models.ErrUnsupported, "not a LoRA factor"},
 		"other module":          {rename("base_model.model.model.layers.0.mlp.experts.lora_A.weight"), nil, models.ErrUnsupported, "experts"},
@@ -338,6 +337,7 @@ func TestBadAdapters(t *testing.T) {
 		"one dimension":         {edit(q0+".lora_A.weight", func(a *safetensors.Array) { a.Shape = []int64{128} }), nil, models.ErrFormat, "two dimensions"},
 		"ranks differ":          {edit(q0+".lora_A.weight", func(a *safetensors.Array) { a.Shape = []int64{8, 16} }), nil, models.ErrFormat, "rank 8, lora_B 4"},
 		"rank":                  {nil, map[string]any{"r": 5}, models.ErrFormat, "rank 4, but adapter_config.json says 5"},
+		"null alpha":            {nil, map[string]any{"lora_alpha": nil}, models.ErrFormat, "lora_alpha is null"},
 		"zero rank":             {nil, map[string]any{"r": 0}, models.ErrFormat, "r is 0"},
 		"integers":              {edit(q0+".lora_A.weight", func(a *safetensors.Array) { a.DType, a.Raw = "I32", make([]byte, 4*len(a.Values)) }), nil, models.ErrUnsupported, "I32"},
 		"not selected":          {nil, map[string]any{"target_modules": []string{"k_proj"}}, models.ErrFormat, "does not select module"},
@@ -412,5 +412,28 @@ func TestFanInFanOut(t *testing.T) {
 	err := lora.Convert(context.Background(), writeAdapter(t, a), out, lora.ConvertOptions{Warn: func(s string) { warnings = append(warnings, s) }})
 	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "fan_in_fan_out") {
 		t.Errorf("%v, %v", err, warnings)
+	}
+}
+
+// Initialisations that change the base weights: the adapter is right on the changed ones
+// only. The errors say what to do, and that modules_to_save needs PEFT.
+func TestRefusalsSayWhatToDo(t *testing.T) {
+	for _, c := range []struct {
+		key   string
+		value any
+		want  string
+	}{
+		{"init_lora_weights", "pissa", "path_initial_model"}, {"init_lora_weights", "pissa_niter_16", "path_initial_model"},
+		{"init_lora_weights", "olora", "path_initial_model"}, {"init_lora_weights", "corda", "path_initial_model"},
+		{"init_lora_weights", "lora_ga", "path_initial_model"}, {"init_lora_weights", "loftq", "merge_and_unload"},
+		{"init_lora_weights", "something_new", "changes the base weights"}, {"modules_to_save", []string{"embed_tokens", "lm_head"}, "merge_and_unload"},
+	} {
+		a := plain()
+		a.Config = map[string]any{c.key: c.value}
+		for use, err := range uses(writeAdapter(t, a), writeBase(t, shape, models.TypeF16, 1), t.TempDir()) {
+			if !errors.Is(err, models.ErrUnsupported) || !strings.Contains(err.Error(), c.key) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s %v, %s: %v, want an error with %q", c.key, c.value, use, err, c.want)
+			}
+		}
 	}
 }

@@ -82,7 +82,7 @@ func (p *peft) load() error {
 		if err != nil {
 			return err
 		}
-		if part == "base_layer.weight" {
+		if part == baseWeight {
 			p.copies = append(p.copies, t)
 			continue
 		}
@@ -111,7 +111,10 @@ func (p *peft) load() error {
 }
 
 // parts are the endings of the tensor names that PEFT stores.
-var parts = []string{"lora_A.weight", "lora_B.weight", "lora_embedding_A", "lora_embedding_B", "base_layer.weight"}
+var parts = []string{"lora_A.weight", "lora_B.weight", "lora_embedding_A", "lora_embedding_B", baseWeight}
+
+// baseWeight is the part that is the base model's own weight.
+const baseWeight = "base_layer.weight"
 
 // splitName splits a PEFT tensor name into the module and its part.
 func splitName(name string) (module, part string, err error) {
@@ -122,6 +125,10 @@ func splitName(name string) (module, part string, err error) {
 				return module, part, nil
 			}
 		}
+		// PEFT stores whole embeddings where they are resized, or with save_embedding_layers.
+		if rest == "model.embed_tokens.weight" || rest == "lm_head.weight" {
+			return strings.TrimSuffix(rest, ".weight"), baseWeight, nil
+		}
 	}
 	hint := "it is not a LoRA factor"
 	switch {
@@ -129,8 +136,6 @@ func splitName(name string) (module, part string, err error) {
 		hint = "it belongs to DoRA, which llama.cpp cannot apply"
 	case strings.HasSuffix(name, ".bias"):
 		hint = "llama.cpp adapters carry no biases"
-	case strings.HasSuffix(name, "embed_tokens.weight") || strings.HasSuffix(name, "lm_head.weight"):
-		hint = "the adapter replaces the embeddings (modules_to_save, or a resized vocabulary); merge it in PEFT instead"
 	}
 	return "", "", fault.Unsupportedf("tensor %s: %s", name, hint)
 }

@@ -130,6 +130,46 @@ func TestStoredCopies(t *testing.T) {
 	}
 }
 
+// PEFT also stores whole embeddings beside other modules (save_embedding_layers). Those of
+// the base are fine, a resized or trained one is not.
+func TestStoredEmbeddings(t *testing.T) {
+	tied := shape
+	tied.Tied = true
+	for _, s := range []models.Shape{shape, tied} {
+		base := writeBase(t, s, models.TypeF16, 1)
+		arrays := modeltest.Checkpoint{Shape: s, Seed: 1}.Arrays()
+		embedding, head := arrays[0], arrays[len(arrays)-1]
+		if s.Tied {
+			head = embedding
+		}
+		embedding.Name, head.Name = "base_model.model.model.embed_tokens.weight", "base_model.model.lm_head.weight"
+		for name, c := range map[string]struct {
+			change func(a *safetensors.Array)
+			want   string
+		}{
+			"same":    {func(*safetensors.Array) {}, ""},
+			"trained": {func(a *safetensors.Array) { a.Values = slices.Clone(a.Values); a.Values[70]++ }, "row 2 differs"},
+			"resized": {func(a *safetensors.Array) { a.Shape = []int64{300, 32}; a.Values = a.Values[:300*32] }, "resized vocabulary"},
+		} {
+			changed := head
+			c.change(&changed)
+			a := plain()
+			a.Edit = func(l []safetensors.Array) []safetensors.Array { return append(l, embedding, changed) }
+			for use, err := range uses(writeAdapter(t, a), base, t.TempDir()) {
+				if c.want == "" && err != nil {
+					t.Errorf("tied %v, %s, %s: %v", s.Tied, name, use, err)
+				}
+				if c.want != "" && (!errors.Is(err, lora.ErrMismatch) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "PEFT")) {
+					t.Errorf("tied %v, %s, %s: %v, want an error with %q", s.Tied, name, use, err, c.want)
+				}
+			}
+			if err := convertError(t, writeAdapter(t, a), lora.ConvertOptions{}); !errors.Is(err, models.ErrUnsupported) || !strings.Contains(err.Error(), "copy") {
+				t.Errorf("without the base: %v", err)
+			}
+		}
+	}
+}
+
 // GGUF adapters that llama.cpp would misread or refuse.
 func TestBadGGUFAdapters(t *testing.T) {
 	base := writeBase(t, shape, models.TypeKeep, 1)
