@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type hfConfig struct {
 	EosTokenID       json.RawMessage `json:"eos_token_id"`
 	PadTokenID       json.RawMessage `json:"pad_token_id"`
 	Quantization     json.RawMessage `json:"quantization_config"`
+	AutoMap          json.RawMessage `json:"auto_map"`
 }
 
 // ropeScaling is the "rope_scaling" object, or transformers 5's
@@ -59,12 +61,28 @@ type ropeScaling struct {
 	MScaleAllDim    *float64 `json:"mscale_all_dim"`
 	Truncate        *bool    `json:"truncate"`
 	PartialRotary   *float64 `json:"partial_rotary_factor"`
+
+	unknown error // a key that is none of these
+}
+
+// UnmarshalJSON notes keys that are not known: another may change every position, as
+// parameters for single kinds of layers do.
+func (r *ropeScaling) UnmarshalJSON(raw []byte) error {
+	type plain ropeScaling
+	if err := json.Unmarshal(raw, (*plain)(r)); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	r.unknown = d.Decode(new(plain))
+	return nil
 }
 
 // readConfig reads and checks dir/config.json.
 func readConfig(dir string) (*hfConfig, error) {
 	path := filepath.Join(dir, "config.json")
-	c := &hfConfig{RMSNormEps: 1e-6, RopeTheta: 10000, MaxPositions: 32768, HiddenAct: "silu"}
+	window := int64(4096)
+	c := &hfConfig{RMSNormEps: 1e-6, RopeTheta: 10000, MaxPositions: 32768, HiddenAct: "silu", SlidingWindow: &window}
 	if err := readJSON(path, c); err != nil {
 		return nil, err
 	}
@@ -96,6 +114,14 @@ func (c *hfConfig) check() error {
 	if set(c.Quantization) {
 		return fault.Unsupportedf("quantization_config: the checkpoint is quantised; convert the original one")
 	}
+	if set(c.AutoMap) {
+		return fault.Unsupportedf("auto_map: the checkpoint brings its own code, which need not compute what Qwen2 does")
+	}
+	for _, kind := range c.LayerTypes {
+		if kind != "full_attention" && kind != "sliding_attention" {
+			return fault.Unsupportedf("layer_types: %q; llama.cpp's qwen2 attends to the whole context", kind)
+		}
+	}
 	if c.HiddenAct != "silu" {
 		return fault.Unsupportedf("hidden_act %q; llama.cpp's qwen2 computes silu", c.HiddenAct)
 	}
@@ -119,6 +145,9 @@ func (c *hfConfig) check() error {
 // slides reports whether some layer sees less than the whole context. In
 // transformers the window applies from layer max_window_layers on.
 func (c *hfConfig) slides() bool {
+	if !c.UseSlidingWindow && slices.Contains(c.LayerTypes, "sliding_attention") {
+		return true // the file contradicts itself
+	}
 	if !c.UseSlidingWindow || c.SlidingWindow == nil || *c.SlidingWindow >= c.MaxPositions {
 		return false
 	}
@@ -153,12 +182,14 @@ func (c *hfConfig) ropeMetadata() ([]gguf.KV, error) {
 	if r.PartialRotary != nil && *r.PartialRotary != 1 {
 		return nil, fault.Unsupportedf("partial_rotary_factor %g", *r.PartialRotary)
 	}
-	switch kind {
-	case "", "default":
-		return nil, nil
-	case "linear", "yarn":
-	default:
+	if !slices.Contains([]string{"", "default", "linear", "yarn"}, kind) {
 		return nil, fault.Unsupportedf("rope_scaling type %q; linear and yarn are known", kind)
+	}
+	if r.unknown != nil {
+		return nil, fault.Unsupportedf("rope_scaling: %w", r.unknown)
+	}
+	if kind == "" || kind == "default" {
+		return nil, nil
 	}
 	if r.Factor == nil || !(*r.Factor >= 1) || math.IsInf(*r.Factor, 0) {
 		return nil, fault.Formatf("rope_scaling: factor is missing or below 1")

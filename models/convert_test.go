@@ -272,6 +272,27 @@ func TestConvertRefusals(t *testing.T) {
 		"yarn": {func(c *modeltest.Checkpoint) {
 			c.Config = map[string]any{"rope_scaling": map[string]any{"rope_type": "yarn", "factor": 2.0, "beta_fast": 16}}
 		}, models.ErrUnsupported, "beta_fast"},
+		"llama's rope": {func(c *modeltest.Checkpoint) {
+			c.Config = map[string]any{"rope_scaling": map[string]any{"rope_type": "llama3", "low_freq_factor": 1.0}}
+		}, models.ErrUnsupported, "llama3"},
+		"rope of layers": {func(c *modeltest.Checkpoint) {
+			c.Config = map[string]any{"rope_parameters": map[string]any{"full_attention": map[string]any{"rope_theta": 5}}}
+		}, models.ErrUnsupported, "full_attention"},
+		"rope sections": {func(c *modeltest.Checkpoint) {
+			c.Config = map[string]any{"rope_scaling": map[string]any{"type": "default", "mrope_section": []int{1, 2, 3}}}
+		}, models.ErrUnsupported, "mrope_section"},
+		"own code": {func(c *modeltest.Checkpoint) {
+			c.Config = map[string]any{"auto_map": map[string]any{"AutoModelForCausalLM": "modeling_qwen.Qwen2ForCausalLM"}}
+		}, models.ErrUnsupported, "auto_map"},
+		"window of layers": {func(c *modeltest.Checkpoint) {
+			c.Config = map[string]any{"layer_types": []string{"full_attention", "sliding_attention"}}
+		}, models.ErrUnsupported, "sliding"},
+		"other layers": {func(c *modeltest.Checkpoint) {
+			c.Config = map[string]any{"layer_types": []string{"full_attention", "linear_attention"}}
+		}, models.ErrUnsupported, "linear_attention"},
+		"experts": {func(c *modeltest.Checkpoint) {
+			c.Config = map[string]any{"model_type": "qwen2_moe", "architectures": []string{"Qwen2MoeForCausalLM"}}
+		}, models.ErrUnsupported, "Qwen2MoeForCausalLM"},
 		"head_dim":     {func(c *modeltest.Checkpoint) { c.Config = map[string]any{"head_dim": 16} }, models.ErrUnsupported, "head_dim"},
 		"heads":        {func(c *modeltest.Checkpoint) { c.Config = map[string]any{"num_attention_heads": 3} }, models.ErrFormat, "do not divide"},
 		"layers":       {func(c *modeltest.Checkpoint) { c.Config = map[string]any{"num_hidden_layers": 3} }, models.ErrFormat, "model.layers.2.input_layernorm.weight is missing"},
@@ -312,6 +333,17 @@ func TestTokenizerRefusals(t *testing.T) {
 		want     string
 	}{
 		"pre-tokeniser":  {`\\p{N}|`, `\\p{N}{1,3}|`, models.ErrUnsupported, "pre_tokenizer"},
+		"more cuts":      {`"use_regex": false`, `"use_regex": true`, models.ErrUnsupported, "pre_tokenizer"},
+		"prefix space":   {`"use_regex": false`, `"use_regex": false, "add_prefix_space": true`, models.ErrUnsupported, "pre_tokenizer"},
+		"inverted":       {`"invert": false`, `"invert": true`, models.ErrUnsupported, "pre_tokenizer"},
+		"removed":        {`"Isolated"`, `"Removed"`, models.ErrUnsupported, "pre_tokenizer"},
+		"a third step":   {`"pretokenizers": [`, `"pretokenizers": [{"type": "Digits"},`, models.ErrUnsupported, "pre_tokenizer"},
+		"normaliser":     {`"version": "1.0"`, `"normalizer": {"type": "NFKC"}`, models.ErrUnsupported, "NFKC"},
+		"first token":    {`"version": "1.0"`, `"post_processor": {"type": "TemplateProcessing"}`, models.ErrUnsupported, "TemplateProcessing"},
+		"no merging":     {`"type": "BPE"`, `"type": "BPE", "ignore_merges": true`, models.ErrUnsupported, "ignore_merges"},
+		"bytes":          {`"type": "BPE"`, `"type": "BPE", "byte_fallback": true`, models.ErrUnsupported, "byte_fallback"},
+		"suffix":         {`"type": "BPE"`, `"type": "BPE", "end_of_word_suffix": "</w>"`, models.ErrUnsupported, "end_of_word_suffix"},
+		"stripped":       {`"special": true`, `"special": true, "lstrip": true`, models.ErrUnsupported, "lstrip"},
 		"model":          {`"BPE"`, `"Unigram"`, models.ErrUnsupported, "Unigram"},
 		"duplicate":      {`"!": 0`, `"!": 0, "!": 0`, models.ErrFormat, "twice"},
 		"two texts":      {`"!": 0`, `"!": 1`, models.ErrFormat, "id 1 belongs to both"},
@@ -443,5 +475,28 @@ func TestTiedHeadRepeated(t *testing.T) {
 	defer f.Close()
 	if f.Tensor("output.weight") != nil {
 		t.Error("a head was written")
+	}
+}
+
+// Qwen2's configuration has a window of 4,096 tokens where the file names none.
+func TestDefaultWindow(t *testing.T) {
+	for context, refused := range map[int]bool{4096: false, 8192: true} {
+		c := small()
+		c.Config = map[string]any{"use_sliding_window": true, "max_position_embeddings": context}
+		dir := writeCheckpoint(t, c)
+		path := filepath.Join(dir, "config.json")
+		var config map[string]any
+		raw, err := os.ReadFile(path)
+		if err := errors.Join(err, json.Unmarshal(raw, &config)); err != nil {
+			t.Fatal(err)
+		}
+		delete(config, "sliding_window")
+		if err := modeltest.WriteJSON(path, config); err != nil {
+			t.Fatal(err)
+		}
+		err = models.Convert(t.Context(), dir, filepath.Join(t.TempDir(), "x.gguf"), models.ConvertOptions{})
+		if refused != errors.Is(err, models.ErrUnsupported) || !refused && err != nil {
+			t.Errorf("a context of %d: %v", context, err)
+		}
 	}
 }

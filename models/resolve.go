@@ -15,8 +15,8 @@ import (
 )
 
 // ConverterVersion is part of every cache key. It must be raised when Convert, or
-// lora.Convert, comes to write other bytes for the same input.
-const ConverterVersion = "1"
+// lora.Convert, comes to write other bytes for the same input, or to refuse it.
+const ConverterVersion = "2"
 
 // CacheDir returns where converted models are kept: $PERSONAPROBE_CACHE, else
 // personaprobe in the user's cache directory ($XDG_CACHE_HOME or ~/.cache).

@@ -36,9 +36,12 @@ type tokenizer struct {
 
 // addedToken is a token outside the BPE model, matched as literal text.
 type addedToken struct {
-	ID      int    `json:"id"`
-	Content string `json:"content"`
-	Special bool   `json:"special"`
+	ID         int    `json:"id"`
+	Content    string `json:"content"`
+	Special    bool   `json:"special"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	SingleWord bool   `json:"single_word"`
 }
 
 // readTokenizer reads tokenizer.json, or vocab.json and merges.txt with the
@@ -79,20 +82,23 @@ func readTokenizer(dir string, rows int64) (*tokenizer, error) {
 
 // tokenizerJSON is what matters of the tokenizers library's format.
 type tokenizerJSON struct {
-	AddedTokens  []addedToken    `json:"added_tokens"`
-	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
-	Model        struct {
-		Type   string          `json:"type"`
-		Vocab  json.RawMessage `json:"vocab"`
-		Merges json.RawMessage `json:"merges"`
+	AddedTokens   []addedToken `json:"added_tokens"`
+	Normalizer    *step        `json:"normalizer"`
+	PreTokenizer  *step        `json:"pre_tokenizer"`
+	PostProcessor *step        `json:"post_processor"`
+	Model         struct {
+		Type         string          `json:"type"`
+		Vocab        json.RawMessage `json:"vocab"`
+		Merges       json.RawMessage `json:"merges"`
+		IgnoreMerges bool            `json:"ignore_merges"`
+		ByteFallback bool            `json:"byte_fallback"`
+		Prefix       string          `json:"continuing_subword_prefix"`
+		Suffix       string          `json:"end_of_word_suffix"`
 	} `json:"model"`
 }
 
 func (t *tokenizer) loadJSON(file *tokenizerJSON, rows int64) error {
-	if file.Model.Type != "BPE" {
-		return fault.Unsupportedf("tokenizer model %q; Qwen2 uses BPE", file.Model.Type)
-	}
-	if err := checkSplit(file.PreTokenizer); err != nil {
+	if err := file.checkPlain(); err != nil {
 		return err
 	}
 	if err := t.addVocab(file.Model.Vocab, rows); err != nil {
@@ -109,27 +115,6 @@ func (t *tokenizer) loadJSON(file *tokenizerJSON, rows int64) error {
 		}
 	}
 	return nil
-}
-
-// checkSplit accepts only the expression that llama.cpp has under "qwen2".
-func checkSplit(raw json.RawMessage) error {
-	var pre struct {
-		Pretokenizers []struct {
-			Type    string `json:"type"`
-			Pattern struct {
-				Regex string `json:"Regex"`
-			} `json:"pattern"`
-		} `json:"pretokenizers"`
-	}
-	if err := json.Unmarshal(raw, &pre); err != nil {
-		return fault.Formatf("pre_tokenizer: %w", err)
-	}
-	for _, p := range pre.Pretokenizers {
-		if p.Type == "Split" && p.Pattern.Regex == qwenSplit {
-			return nil
-		}
-	}
-	return fault.Unsupportedf("pre_tokenizer: it is not Qwen2's, so llama.cpp would cut text differently")
 }
 
 func (t *tokenizer) loadVocab(dir string, rows int64) error {
