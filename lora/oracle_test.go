@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"personaprobe/internal/modeltest"
 	"personaprobe/lora"
 	"personaprobe/models"
+	"personaprobe/models/gguf"
 	"personaprobe/models/safetensors"
 )
 
@@ -153,10 +155,45 @@ func TestSumOutOfRange(t *testing.T) {
 			t.Errorf("bf16, %s: %v", use, err)
 		}
 	}
+	// A GGUF adapter whose alpha is the largest there is.
+	large := filepath.Join(t.TempDir(), "large.gguf")
+	withAlpha(t, convert(t, plain()), large, math.MaxFloat32)
+	for use, err := range uses(large, half, t.TempDir()) {
+		if !errors.Is(err, models.ErrUnsupported) || !strings.Contains(err.Error(), "row 0") {
+			t.Errorf("GGUF, %s: %v", use, err)
+		}
+	}
 	base := writeBase(t, shape, models.TypeF16, 1)
 	dir := writeAdapter(t, plain())
 	err := lora.Merge(context.Background(), base, []lora.Adapter{{Path: dir, Scale: 1e39}}, filepath.Join(t.TempDir(), "x.gguf"), lora.MergeOptions{})
 	if !errors.Is(err, models.ErrUnsupported) && !errors.Is(err, models.ErrFormat) || !strings.Contains(err.Error(), "row ") {
 		t.Errorf("a scale of 1e39: %v", err)
+	}
+}
+
+// withAlpha copies a GGUF adapter with another alpha.
+func withAlpha(t *testing.T, f *gguf.File, out string, alpha float32) {
+	t.Helper()
+	metadata, infos := slices.Clone(f.Metadata), make([]gguf.TensorInfo, len(f.Tensors))
+	for i, kv := range metadata {
+		if kv.Key == "adapter.lora.alpha" {
+			metadata[i].Value = alpha
+		}
+	}
+	for i, x := range f.Tensors {
+		infos[i] = x.TensorInfo
+	}
+	w, err := gguf.Create(out, metadata, infos, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range f.Tensors {
+		raw, err := x.Raw()
+		if err := errors.Join(err, w.WriteAt(i, raw, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
 	}
 }

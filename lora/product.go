@@ -1,9 +1,13 @@
 package lora
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
@@ -81,23 +85,35 @@ const negligible = 8
 // or does not fit the weight's type, whether it is to be merged on disk, merged on the
 // device or applied at run time. Without a base it checks the adapter alone.
 func checkSums(pairs []*pair, base *gguf.File) error {
-	for _, x := range pairs {
-		p, err := newProduct(x.own())
-		if err != nil {
-			return fmt.Errorf("module %s: %w", x.module, err)
-		}
-		bound := p.bound()
-		if base == nil || bound < negligible {
-			continue
-		}
-		if w := base.Tensor(x.base); w.Type.CanDecode() {
-			err = trySum(w, p)
-		} else if bound > math.MaxFloat32 {
-			err = fault.Formatf("a change of up to %g does not fit float32", bound)
-		}
-		if err != nil {
-			return fmt.Errorf("tensor %s: %w", x.base, err)
-		}
+	errs := make([]error, len(pairs))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, x := range pairs {
+		group.Go(func() error {
+			errs[i] = checkSum(x, base)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return cmp.Or(errs...) // the first in the adapter's order
+}
+
+func checkSum(x *pair, base *gguf.File) error {
+	p, err := newProduct(x.own())
+	if err != nil {
+		return fmt.Errorf("module %s: %w", x.module, err)
+	}
+	bound := p.bound()
+	if base == nil || bound < negligible {
+		return nil
+	}
+	if w := base.Tensor(x.base); w.Type.CanDecode() {
+		err = trySum(w, p)
+	} else if bound > math.MaxFloat32 {
+		err = fault.Formatf("a change of up to %g does not fit float32", bound)
+	}
+	if err != nil {
+		return fmt.Errorf("tensor %s: %w", x.base, err)
 	}
 	return nil
 }
