@@ -79,10 +79,10 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 		}
 	}()
 	s := &Session{Model: &EngineModel{e}}
-	if s.Inputs, err = inputs(ctx, study, e, opts.Build); err != nil {
+	if study, err = study.of(s.Model); err != nil {
 		return nil, err
 	}
-	if err = checkLayers(p.Layers, s.Model.Layers()); err != nil {
+	if s.Inputs, err = inputs(ctx, study, e, opts.Build); err != nil {
 		return nil, err
 	}
 	if s.Inputs.Prompts, err = RenderPrompts(ctx, study, e.Tokenizer()); err != nil {
