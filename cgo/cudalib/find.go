@@ -122,21 +122,34 @@ func libraryDirs() []string {
 	if dir := os.Getenv(LibraryVariable); dir != "" {
 		dirs = append(dirs, dir)
 	}
-	for _, root := range []string{os.Getenv("CUDA_HOME"), os.Getenv("CUDA_PATH"), "/usr/local/cuda"} {
-		if root != "" {
-			dirs = append(dirs, filepath.Join(root, "lib64"), filepath.Join(root, "lib"))
-		}
+	for _, root := range absolute("CUDA_HOME", "CUDA_PATH") {
+		dirs = append(dirs, filepath.Join(root, "lib64"), filepath.Join(root, "lib"))
 	}
-	for _, pattern := range []string{
-		"/usr/local/cuda-13*/lib64",
-		filepath.Join(os.Getenv("VIRTUAL_ENV"), "lib/python3*/site-packages/nvidia/cu13/lib"),
+	dirs = append(dirs, "/usr/local/cuda/lib64", "/usr/local/cuda/lib")
+	patterns := []string{"/usr/local/cuda-13*/lib64"}
+	for _, root := range absolute("VIRTUAL_ENV", "CONDA_PREFIX") {
+		patterns = append(patterns, filepath.Join(root, "lib/python3*/site-packages/nvidia/cu13/lib"))
+	}
+	for _, pattern := range append(patterns,
 		"/opt/*/.venv/lib/python3*/site-packages/nvidia/cu13/lib",
 		"/usr/lib/python3*/site-packages/nvidia/cu13/lib",
 		"/usr/local/lib/python3*/*-packages/nvidia/cu13/lib",
-	} {
+	) {
 		found, err := filepath.Glob(pattern)
 		if err == nil {
 			dirs = append(dirs, found...)
+		}
+	}
+	return dirs
+}
+
+// absolute returns the environment's directories of these names. One that is unset or
+// relative is left out: a library from the working directory is code from whoever made it.
+func absolute(names ...string) []string {
+	var dirs []string
+	for _, name := range names {
+		if dir := os.Getenv(name); filepath.IsAbs(dir) {
+			dirs = append(dirs, dir)
 		}
 	}
 	return dirs

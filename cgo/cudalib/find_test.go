@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,5 +66,32 @@ func TestFindDirDistrusts(t *testing.T) {
 	}
 	if got, err := FindDir(); err != nil || got != dir {
 		t.Errorf("named by the user: %s, %v", got, err)
+	}
+}
+
+// CUDA's libraries never come from the working directory, unless LibraryVariable names it.
+func TestLibraryDirsAreAbsolute(t *testing.T) {
+	here := t.TempDir()
+	t.Chdir(here)
+	for _, dir := range []string{"lib/python3.12/site-packages/nvidia/cu13/lib", "lib64", "lib", "toolkit/lib64"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv(LibraryVariable, "")
+	for _, value := range []string{"", ".", "toolkit"} {
+		for _, name := range []string{"VIRTUAL_ENV", "CONDA_PREFIX", "CUDA_HOME", "CUDA_PATH"} {
+			t.Setenv(name, value)
+		}
+		for _, dir := range libraryDirs() {
+			if !filepath.IsAbs(dir) {
+				t.Errorf("with %q in the environment: searches %s", value, dir)
+			}
+		}
+	}
+	t.Setenv("VIRTUAL_ENV", here)
+	want := filepath.Join(here, "lib/python3.12/site-packages/nvidia/cu13/lib")
+	if dirs := libraryDirs(); !slices.Contains(dirs, want) {
+		t.Errorf("an absolute VIRTUAL_ENV: %v lacks %s", dirs, want)
 	}
 }
