@@ -82,7 +82,9 @@ func (c *Context) Close() error {
 // Clear empties all sequences.
 func (c *Context) Clear() error {
 	return c.do(func() error {
-		C.llama_memory_clear(C.llama_get_memory(C.pp_context_llama(c.c)), false)
+		if code := C.pp_clear(c.c); code != C.PP_OK {
+			return failure("clear", ErrCompute)
+		}
 		return nil
 	})
 }
@@ -94,7 +96,9 @@ func (c *Context) Remove(seq, from int) error {
 		if err := c.checkSequence(seq); err != nil {
 			return err
 		}
-		C.llama_memory_seq_rm(C.llama_get_memory(C.pp_context_llama(c.c)), C.llama_seq_id(seq), C.llama_pos(from), -1)
+		if code := C.pp_remove(c.c, C.int(seq), C.int(from)); code != C.PP_OK {
+			return failure("remove tokens", ErrCompute)
+		}
 		return nil
 	})
 }

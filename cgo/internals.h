@@ -11,6 +11,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <new>
 #include <set>
 #include <sstream>
 #include <string>
@@ -23,6 +24,27 @@
 #undef private
 
 #include "shim.h"
+
+// guarded gives what work does, and failed where it throws: C++ exceptions must not reach
+// Go, which they would end. Every function of shim.h that calls llama.cpp works in one.
+template <typename R, typename F> R guarded(R failed, F work) noexcept {
+    try {
+        return work();
+    } catch (...) {
+        return failed;
+    }
+}
+
+// guarded is that for PP_* codes.
+template <typename F> int guarded(F work) noexcept {
+    try {
+        return work();
+    } catch (const std::bad_alloc &) {
+        return PP_MEMORY;
+    } catch (...) {
+        return PP_EXCEPTION;
+    }
+}
 
 // make_batch fills a llama_batch with pointers into the arguments and into c.
 llama_batch make_batch(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,

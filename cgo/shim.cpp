@@ -143,37 +143,27 @@ struct pp_context {
 };
 
 llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, bool vocab_only) {
-    try {
+    return guarded<llama_model *>(nullptr, [&] {
         llama_model_params p = llama_model_default_params();
         p.n_gpu_layers       = n_gpu_layers;
         p.use_mmap           = use_mmap;
         p.vocab_only         = vocab_only;
         p.use_extra_bufts    = false; // no repacked weights: one layout, one set of kernels
         return llama_model_load_from_file(path, p);
-    } catch (...) {
-        return nullptr;
-    }
+    });
 }
 
 int pp_tokenize(const llama_vocab * vocab, const char * text, int n_text, int32_t * out, int n_out, bool special) {
-    try {
-        return llama_tokenize(vocab, text, n_text, out, n_out, false, special);
-    } catch (...) {
-        return INT32_MIN;
-    }
+    return guarded(INT32_MIN, [&] { return llama_tokenize(vocab, text, n_text, out, n_out, false, special); });
 }
 
 int pp_detokenize(const llama_vocab * vocab, const int32_t * tokens, int n_tokens, char * out, int n_out,
                   bool special) {
-    try {
-        return llama_detokenize(vocab, tokens, n_tokens, out, n_out, false, special);
-    } catch (...) {
-        return INT32_MIN;
-    }
+    return guarded(INT32_MIN, [&] { return llama_detokenize(vocab, tokens, n_tokens, out, n_out, false, special); });
 }
 
 pp_context * pp_context_new(llama_model * model, pp_context_params params) {
-    try {
+    return guarded<pp_context *>(nullptr, [&]() -> pp_context * {
         outlive              scope;
         auto                 c = std::make_unique<pp_context>();
         llama_context_params p = llama_context_default_params();
@@ -202,9 +192,7 @@ pp_context * pp_context_new(llama_model * model, pp_context_params params) {
         c->n_seq_id.assign(n, 1);
         c->seq_id.resize(n);
         return c.release();
-    } catch (...) {
-        return nullptr;
-    }
+    });
 }
 
 void pp_model_free(llama_model * model) {
@@ -233,13 +221,11 @@ llama_context * pp_context_llama(pp_context * c) { return c->ctx; }
 void pp_context_abort(pp_context * c, bool abort) { c->abort.store(abort); }
 
 int pp_context_tap(pp_context * c, const char ** names, int n, bool stop) {
-    try {
+    return guarded([&] {
         c->taps.names.assign(names, names + n);
         c->taps.stop = stop;
-        return PP_OK;
-    } catch (...) {
-        return PP_MEMORY;
-    }
+        return (int)PP_OK;
+    });
 }
 
 llama_batch make_batch(pp_context * c, int n, const int32_t * tokens, const int32_t * pos, const int32_t * seq,
@@ -279,26 +265,19 @@ int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos
     if (n < 1 || (size_t)n > c->seq_id.size()) {
         return PP_BATCH;
     }
-    tap & t             = c->taps;
-    t.n_tokens          = n;
-    t.n_rows            = n_rows;
-    t.rows              = rows;
-    t.output            = output;
-    t.dst               = dst;
-    t.seen              = 0;
-    t.error             = PP_OK;
-    t.n_outputs         = (int)std::count_if(output, output + n, [](int8_t o) { return o != 0; });
-    const llama_batch b = make_batch(c, n, tokens, pos, seq, output);
-    int               status;
-    try {
-        status = llama_decode(c->ctx, b);
-    } catch (const std::bad_alloc &) {
-        return PP_MEMORY;
-    } catch (...) {
-        return PP_EXCEPTION;
-    }
-    if (status != 0) {
-        return decode_code(status);
+    tap & t                  = c->taps;
+    t.n_tokens               = n;
+    t.n_rows                 = n_rows;
+    t.rows                   = rows;
+    t.output                 = output;
+    t.dst                    = dst;
+    t.seen                   = 0;
+    t.error                  = PP_OK;
+    t.n_outputs              = (int)std::count_if(output, output + n, [](int8_t o) { return o != 0; });
+    const llama_batch b      = make_batch(c, n, tokens, pos, seq, output);
+    const int         status = guarded([&] { return decode_code(llama_decode(c->ctx, b)); });
+    if (status != PP_OK) {
+        return status;
     }
     if (t.error == PP_OK && t.seen < t.names.size()) {
         return PP_NO_TENSOR;
@@ -306,35 +285,45 @@ int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos
     return t.error;
 }
 
-const float * pp_logits(pp_context * c) { return llama_get_logits(c->ctx); }
+const float * pp_logits(pp_context * c) {
+    return guarded<const float *>(nullptr, [&] { return llama_get_logits(c->ctx); });
+}
+
+int pp_remove(pp_context * c, int seq, int from) {
+    return guarded(
+        [&] { return llama_memory_seq_rm(llama_get_memory(c->ctx), seq, from, -1) ? (int)PP_OK : (int)PP_COMPUTE; });
+}
+
+int pp_clear(pp_context * c) {
+    return guarded([&] {
+        llama_memory_clear(llama_get_memory(c->ctx), false);
+        return (int)PP_OK;
+    });
+}
 
 int pp_fork(pp_context * c, int src, int dst) {
-    try {
+    return guarded([&] {
         llama_memory_t mem = llama_get_memory(c->ctx);
         llama_memory_seq_rm(mem, dst, -1, -1);
         llama_memory_seq_cp(mem, src, dst, -1, -1);
         copy_used_cells(c->ctx);
-        return PP_OK;
-    } catch (...) {
-        return PP_EXCEPTION;
-    }
+        return (int)PP_OK;
+    });
 }
 
 int pp_set_adapters(pp_context * c, llama_adapter_lora ** adapters, const float * scales, int n) {
     // A batch of the shape of the one before it reuses that one's graph, and llama.cpp
     // takes adapters for equal because they are kept at the same address: without this
     // it would be computed with the adapters of the batch before.
-    try {
+    return guarded([&] {
         c->ctx->synchronize();
         c->ctx->gf_res_prev->reset();
         llama_clear_adapter_lora(c->ctx);
         for (int i = 0; i < n; i++) {
             if (llama_set_adapter_lora(c->ctx, adapters[i], scales[i]) != 0) {
-                return PP_COMPUTE;
+                return (int)PP_COMPUTE;
             }
         }
-        return PP_OK;
-    } catch (...) {
-        return PP_EXCEPTION;
-    }
+        return (int)PP_OK;
+    });
 }

@@ -89,6 +89,12 @@ int pp_decode(pp_context * c, int n, const int32_t * tokens, const int32_t * pos
 // in the order of the batch; valid until the next decode.
 const float * pp_logits(pp_context * c);
 
+// pp_remove drops the tokens of a sequence from position from on; pp_clear empties all.
+// A memory that cannot drop a part of a sequence, as recurrent models have it, is
+// PP_COMPUTE.
+int pp_remove(pp_context * c, int seq, int from);
+int pp_clear(pp_context * c);
+
 // pp_device_logits are the logits of a pp_decode_device, (n_outputs, n_vocab) floats.
 typedef struct {
     const void * at;        // where they are: an address of the device, or of the host

@@ -75,20 +75,19 @@ static void adopt_plugins(const std::string & dir) {
 }
 
 int pp_load_backends(const char * dir) {
-    try {
+    return guarded(0, [&] {
         adopt_plugins(dir);
         ggml_backend_load_all_from_path(dir);
-    } catch (...) {
-    }
-    return (int)ggml_backend_dev_count();
+        return (int)ggml_backend_dev_count();
+    });
 }
 
 void pp_device_memory(ggml_backend_dev_t device, size_t * free, size_t * total) {
     *free = *total = 0;
-    try {
+    guarded([&] {
         ggml_backend_dev_memory(device, free, total);
-    } catch (...) {
-    }
+        return (int)PP_OK;
+    });
 }
 
 thread_local outlive * outlive::now = nullptr;

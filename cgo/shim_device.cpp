@@ -110,17 +110,16 @@ int pp_decode_device(pp_context * c, int n, const int32_t * tokens, const int32_
     if (n < 1 || n > (int)llama_n_batch(&x)) {
         return PP_BATCH;
     }
-    ggml_tensor * t = nullptr;
-    try {
-        const int code = compute(x, make_batch(c, n, tokens, pos, seq, output), stable, &t, &logits->launch_ns);
-        if (code != PP_OK) {
-            return code;
+    ggml_tensor * t    = nullptr;
+    const int     code = guarded([&] {
+        const int computed = compute(x, make_batch(c, n, tokens, pos, seq, output), stable, &t, &logits->launch_ns);
+        if (computed == PP_OK) {
+            output_rows(x.balloc->get_out_ids(), rows);
         }
-        output_rows(x.balloc->get_out_ids(), rows);
-    } catch (const std::bad_alloc &) {
-        return PP_MEMORY;
-    } catch (...) {
-        return PP_EXCEPTION;
+        return computed;
+    });
+    if (code != PP_OK) {
+        return code;
     }
     logits->at      = t ? t->data : nullptr;
     logits->on_host = !t || !t->buffer || ggml_backend_buffer_is_host(t->buffer);
