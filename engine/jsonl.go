@@ -80,8 +80,10 @@ func parseRequest(line []byte, n int, defaults Request) (Request, error) {
 	if err == nil && !utf8.Valid(line) {
 		err = errors.New("not valid UTF-8") // the decoder would replace it
 	}
-	if err == nil && d.More() {
-		err = errors.New("more than one value")
+	if err == nil {
+		if _, end := d.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("text after the object")
+		}
 	}
 	if in.ID == "" {
 		in.ID = fmt.Sprint(n)
