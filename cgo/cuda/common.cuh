@@ -57,13 +57,14 @@ int launch(const char * what, void (*kernel)(Params...), dim3 grid, unsigned thr
 }
 
 // Conversions that round to nearest; a float16 saturates instead of becoming
-// infinite, because Qwen's activations can leave its range.
+// infinite, because Qwen's activations can leave its range. A NaN stays one, so that the
+// sampler sees it: fminf and fmaxf would make it the end of the range.
 template <typename T> __device__ __forceinline__ T from_float(float x);
 
 template <> __device__ __forceinline__ __nv_bfloat16 from_float(float x) { return __float2bfloat16_rn(x); }
 
 template <> __device__ __forceinline__ __half from_float(float x) {
-    return __float2half_rn(fminf(fmaxf(x, -65504.f), 65504.f));
+    return __float2half_rn(x > 65504.f ? 65504.f : x < -65504.f ? -65504.f : x);
 }
 
 __device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }

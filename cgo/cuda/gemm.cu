@@ -13,13 +13,15 @@ static int check(cublasStatus_t status, const char * what) {
                 cublasLtGetStatusString(status));
 }
 
+products::plan::~plan() {
+    cublasLtMatrixLayoutDestroy(w);
+    cublasLtMatrixLayoutDestroy(x);
+    cublasLtMatrixLayoutDestroy(out);
+    cublasLtMatmulDescDestroy(op);
+}
+
 products::~products() {
-    for (auto & [_, p] : plans_) {
-        cublasLtMatrixLayoutDestroy(p.w);
-        cublasLtMatrixLayoutDestroy(p.x);
-        cublasLtMatrixLayoutDestroy(p.out);
-        cublasLtMatmulDescDestroy(p.op);
-    }
+    plans_.clear();
     if (handle_) {
         cublasLtDestroy(handle_);
     }
@@ -34,15 +36,21 @@ int products::open(cudaDataType type, void * workspace) {
     return check(cublasLtCreate(&handle_), "cublasLtCreate");
 }
 
-// In cuBLAS's columns-first words: out (N, B) = w (K, N) transposed times x (K, B).
 int products::find(plan ** out, int b, int n, int k, bool full) {
     const shape key{ b, n, k, full };
-    const auto  known = plans_.find(key);
-    if (known != plans_.end()) {
-        *out = &known->second;
-        return NV_OK;
+    const auto [at, fresh] = plans_.try_emplace(key);
+    // Only a whole plan is kept: after a failed search the next call searches again.
+    if (const int code = fresh ? search(at->second, key) : NV_OK; code != NV_OK) {
+        plans_.erase(at);
+        return code;
     }
-    plan &                     p          = plans_[key];
+    *out = &at->second;
+    return NV_OK;
+}
+
+// In cuBLAS's columns-first words: out (N, B) = w (K, N) transposed times x (K, B).
+int products::search(plan & p, const shape & key) {
+    const auto [b, n, k, full]            = key;
     const cudaDataType         out_type   = full ? CUDA_R_32F : type_;
     const cublasOperation_t    transpose  = CUBLAS_OP_T;
     cublasLtMatmulPreference_t preference = nullptr;
@@ -66,7 +74,6 @@ int products::find(plan ** out, int b, int n, int k, bool full) {
     }
     p.algo = result.algo;
     tune(p, key);
-    *out = &p;
     return NV_OK;
 }
 

@@ -36,11 +36,16 @@ class products {
     struct plan {
         cublasLtMatmulDesc_t   op = nullptr;
         cublasLtMatrixLayout_t w = nullptr, x = nullptr, out = nullptr;
-        cublasLtMatmulAlgo_t   algo;
+        cublasLtMatmulAlgo_t   algo = {};
+
+        plan()             = default;
+        plan(const plan &) = delete;
+        ~plan();
     };
     using shape = std::tuple<int, int, int, bool>; // b, n, k, float32
 
     int  find(plan ** out, int b, int n, int k, bool full);
+    int  search(plan & p, const shape & key);
     void tune(plan & p, const shape & key);
     int  run(void * out, const void * x, const void * w, int b, int n, int k, bool full, float beta, cudaStream_t s);
 

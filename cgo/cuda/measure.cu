@@ -3,6 +3,7 @@
 #include <cuda_bf16.h>
 
 #include "gemm.cuh"
+#include "native.h"
 #include "noise.cuh"
 
 namespace {
@@ -15,6 +16,23 @@ constexpr int    kRepeat = 20;
 __global__ void randomize(__nv_bfloat16 * p, size_t n, unsigned seed) {
     for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += (size_t)gridDim.x * blockDim.x) {
         p[i] = __float2bfloat16_rn(noise((unsigned)i * 2654435761u + seed));
+    }
+}
+
+// cuda_error is what the products' NV_* codes mean in CUDA's own words, which this file
+// returns.
+int cuda_error(int code) {
+    switch (code) {
+    case NV_OK:
+        return cudaSuccess;
+    case NV_MEMORY:
+        return cudaErrorMemoryAllocation;
+    case NV_UNSUPPORTED:
+        return cudaErrorNotSupported;
+    default: {
+        const cudaError_t last = cudaGetLastError();
+        return last == cudaSuccess ? cudaErrorUnknown : last;
+    }
     }
 }
 
@@ -74,15 +92,17 @@ int measure_matrix(timer & t, double & rate) {
     err                  = err ? err : out.get(kBytes);
     err                  = err ? err : scratch.get(nv::workspace_bytes);
     nv::products products;
-    err = err ? err : products.open(CUDA_R_16BF, scratch.p);
+    err = err ? err : cuda_error(products.open(CUDA_R_16BF, scratch.p));
     if (err != cudaSuccess) {
         return err;
     }
     randomize<<<1024, 256>>>(static_cast<__nv_bfloat16 *>(x.p), kBytes / 2, 1);
     randomize<<<1024, 256>>>(static_cast<__nv_bfloat16 *>(w.p), kBytes / 2, 2);
-    double seconds = 0;
-    err            = t.time(seconds, [&] { return products.half(out.p, x.p, w.p, kSide, kSide, kSide, 0); });
-    rate           = err ? 0 : 2.0 * kSide * kSide * kSide / seconds;
+    err                = cudaGetLastError();
+    double     seconds = 0;
+    const auto product = [&] { return cuda_error(products.half(out.p, x.p, w.p, kSide, kSide, kSide, 0)); };
+    err                = err ? err : t.time(seconds, product);
+    rate               = err ? 0 : 2.0 * kSide * kSide * kSide / seconds;
     return err;
 }
 

@@ -184,6 +184,32 @@ template <typename T> void test_rows(const char * type, int b, int e) {
     compare(label("silu_mul", type, b, e, 0), out.host, want, 1.2 * unit<T>);
 }
 
+// test_broken sees that a NaN passes every kernel between the model and the sampler, which
+// refuses it, and that only finite float16 values saturate.
+template <typename T> void test_broken(const char * type) {
+    constexpr int e = 256;
+    buffer<float> x(2 * e), w(e);
+    buffer<T>     normed(2 * e), both(4 * e), out(2 * e);
+    x.fill(-3, 3), w.fill(0.5, 1.5), both.fill(-6, 6);
+    x.host[5] = NAN;
+    x.up();
+    need(nv::rms_norm(normed.device, x.device, w.device, 1e-6f, 2, e, 0) == 0, "rms_norm");
+    normed.down();
+    bool nan = true, finite = true;
+    for (int j = 0; j < e; j++) {
+        nan &= std::isnan(value(normed.host[j]));
+        finite &= std::isfinite(value(normed.host[e + j]));
+    }
+    same(label("rms_norm of a NaN", type, 2, e, 0), nan && finite);
+    both.host[7] = convert<T>(NAN);
+    both.host[8] = both.host[e + 8] = convert<T>(60000.f); // their product is beyond float16
+    both.up();
+    need(nv::silu_mul(out.device, both.device, 2, e, 0) == 0, "silu_mul");
+    out.down();
+    same(label("silu_mul of a NaN", type, 2, e, 0),
+         std::isnan(value(out.host[7])) && std::isfinite(value(out.host[8])));
+}
+
 // where is the place of a position in the cache, as cuda/native.h defines it.
 int where(const std::vector<int32_t> & tables, int table, int row, int prefix, int pos) {
     const int first = (prefix + NV_BLOCK - 1) / NV_BLOCK;
@@ -451,10 +477,27 @@ template <typename T> void test_products(const char * type, cudaDataType kind, i
     same(label("product: a row's bits elsewhere", type, b, n, k), equal);
 }
 
+// test_refused sees that a product that cuBLASLt does not have is refused each time it is
+// asked for, in the same words, and never run by a plan that was not finished.
+void test_refused() {
+    buffer<char> data(4096), workspace(nv::workspace_bytes);
+    nv::products p;
+    need(p.open(CUDA_R_64F, workspace.device) == 0, "open products"); // none with sums in float32
+    std::string first;
+    bool        ok = true;
+    for (int turn = 0; turn < 2; turn++) {
+        ok &= p.half(data.device, data.device, data.device, 2, 8, 8, 0) != NV_OK;
+        ok &= turn == 0 || first == nv_error();
+        first = nv_error();
+    }
+    same("a product that there is not", ok);
+}
+
 template <typename T> void test_type(const char * type, cudaDataType kind, bool products) {
     for (int e : { 8, 128, 896, 3584, 8192 }) {
         test_rows<T>(type, 13, e);
     }
+    test_broken<T>(type);
     for (int longest : { 1, 15, 16, 17, 100, 700 }) {
         test_attention<T>(type, 2, 1, 64, longest, false);
         test_attention<T>(type, 28, 4, 128, longest, false);
@@ -499,6 +542,9 @@ int main(int argc, char ** argv) {
     printf("seed %llu\n", (unsigned long long)seed);
     test_type<__nv_bfloat16>("bf16", CUDA_R_16BF, products);
     test_type<__half>("f16", CUDA_R_16F, products);
+    if (products) {
+        test_refused();
+    }
     printf("%s: %d failures\n", failures ? "FAIL" : "PASS", failures);
     return failures ? 1 : 0;
 }
