@@ -51,6 +51,9 @@ func (f *fakeStepper) complain(format string, args ...any) {
 }
 
 func (f *fakeStepper) Use(adapter string) error {
+	if f.under > 0 {
+		f.complain("adapter changes while %d steps are under way", f.under)
+	}
 	for i, s := range f.slots {
 		if s != nil {
 			f.complain("adapter changes while slot %d is occupied", i)

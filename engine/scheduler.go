@@ -232,6 +232,11 @@ func (s *scheduler) admit(next func() (*job, error), emit func(result) bool) (bo
 			if s.nActive > 0 || len(s.groups) > 0 {
 				return true, nil
 			}
+			// A last step may be under way whose rows have all ended: Use may overwrite
+			// the weights that it reads.
+			if ok, err := s.finish(emit); err != nil || !ok {
+				return ok, err
+			}
 			s.adapted = false
 			if err := s.stepper.Use(s.held.req.Adapter); err != nil {
 				return false, fmt.Errorf("adapter %q: %w", s.held.req.Adapter, err)

@@ -9,7 +9,7 @@ type Stepper interface {
 	// Capacity is how many sequences there are and how many tokens each can have.
 	Capacity() Capacity
 	// Use makes the named adapter ("" is the base model) apply to the following
-	// steps. No slot is occupied when it is called.
+	// steps. No slot is occupied and no step under way when it is called.
 	Use(adapter string) error
 	// Fork makes slot dst a copy of slot src, which holds a prompt.
 	Fork(dst, src int) error
