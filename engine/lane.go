@@ -92,10 +92,6 @@ func (e *Engine) closeLanes() {
 // enough that they seldom do, few enough that memory stays bounded.
 const aheadPerLane = 64
 
-// resultsAhead is how many finished completions may wait for their consumer before the
-// lanes do: many end at once where all have the same length.
-const resultsAhead = 256
-
 // dispatcher deals jobs to lanes in turn, so that what a lane computes is a
 // function of the requests alone, however fast each lane is. Lanes that share weights
 // take the next job when they want one instead: a lane that waits for another adapter
@@ -162,7 +158,13 @@ func (d *dispatcher) stop() {
 func runLanes(ctx context.Context, lanes []*lane, d *dispatcher, emit func(result) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan result, resultsAhead) // a slow consumer slows the lanes
+	rows := 0
+	for _, l := range lanes {
+		rows += l.scheduler.capacity.Rows
+	}
+	// Completions of one length end together, those of every row: as many may wait for
+	// their consumer before the lanes do. A slower consumer slows the lanes.
+	results := make(chan result, rows)
 	errs := make(chan error, len(lanes))
 	var wg sync.WaitGroup
 	for i, l := range lanes {
