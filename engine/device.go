@@ -91,7 +91,7 @@ const (
 // fit checks that the caches will fit the GPU. Sizes that the caller left open are
 // reduced to what fits, others are an error that says how many sequences would.
 func (e *Engine) fit(o *Options, open bool) error {
-	free := freeMemory()
+	free := freeMemory(llama.Devices(), o.Contexts)
 	if e.weights != nil {
 		free -= e.weights.copies()
 	}
@@ -136,14 +136,22 @@ func (e *Engine) cacheBytes(tokens int) int {
 	return 2 * e.info.Layers * cells * width * element
 }
 
-// freeMemory is what the GPU has free, in bytes.
-func freeMemory() int64 {
-	for _, d := range llama.Devices() {
-		if d.Type == gpuType {
-			return int64(d.Free) //nolint:gosec // no GPU has 2^63 bytes
+// freeMemory is what the GPUs have free together, in bytes: llama.cpp gives each a share
+// of the layers, and of their caches, in proportion to it. Beyond the first, each needs
+// the spare memory of the contexts for itself.
+func freeMemory(devices []llama.Device, contexts int) int64 {
+	var free int64
+	gpus := 0
+	for _, d := range devices {
+		if d.Type != gpuType {
+			continue
+		}
+		free += int64(d.Free) //nolint:gosec // no GPU has 2^63 bytes
+		if gpus++; gpus > 1 {
+			free -= spare * int64(contexts)
 		}
 	}
-	return 0
+	return free
 }
 
 // Device says what computes, as far as it bears on the bytes.
