@@ -34,6 +34,9 @@ func (e *Engine) ProfileStep(context, repeat int) (*StepProfile, error) {
 	if e.native == nil {
 		return nil, fmt.Errorf("%w: only the native decoder profiles its steps", ErrOptions)
 	}
+	if context < 1 || context > e.info.Context || repeat < 1 {
+		return nil, fmt.Errorf("%w: %d steps at a context of %d tokens; the model has 1 to %d", ErrOptions, repeat, context, e.info.Context)
+	}
 	if err := e.acquire(); err != nil {
 		return nil, err
 	}
