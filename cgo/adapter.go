@@ -31,7 +31,7 @@ func (m *Model) OpenAdapter(path string) (*Adapter, error) {
 	recentErrors.take()
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
-	c := C.llama_adapter_lora_init(m.c, name)
+	c := C.pp_adapter_load(m.c, name)
 	if c == nil {
 		m.unuse()
 		return nil, failure("load adapter "+path, ErrLoad)
@@ -62,7 +62,9 @@ func (c *Context) SetAdapter(a *Adapter, scale float32) error {
 		return fmt.Errorf("context: %w", ErrClosed)
 	}
 	if a == nil {
-		C.pp_set_adapters(c.c, nil, nil, 0)
+		if code := C.pp_set_adapters(c.c, nil, nil, 0); code != C.PP_OK {
+			return failure("take adapters away", ErrCompute)
+		}
 		return nil
 	}
 	a.mu.Lock()

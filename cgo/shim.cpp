@@ -195,6 +195,10 @@ pp_context * pp_context_new(llama_model * model, pp_context_params params) {
     });
 }
 
+llama_adapter_lora * pp_adapter_load(llama_model * model, const char * path) {
+    return guarded<llama_adapter_lora *>(nullptr, [&] { return llama_adapter_lora_init(model, path); });
+}
+
 void pp_model_free(llama_model * model) {
     if (!pp_device_failed()) {
         llama_model_free(model);

@@ -42,6 +42,8 @@ void pp_device_memory(ggml_backend_dev_t device, size_t * free, size_t * total);
 
 struct llama_model * pp_model_load(const char * path, int n_gpu_layers, bool use_mmap, bool vocab_only);
 
+struct llama_adapter_lora * pp_adapter_load(struct llama_model * model, const char * path);
+
 // pp_model_free and pp_adapter_free leave memory alone after a failure of the device that
 // the program does not survive, and so does pp_context_free.
 void pp_model_free(struct llama_model * model);

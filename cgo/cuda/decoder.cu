@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <set>
 
 #include "kernels.cuh"
@@ -185,12 +184,14 @@ int nv_decoder::open(nv_model * m, const nv_sizes & z) {
 }
 
 int nv_decoder_new(nv_decoder ** out, nv_model * m, const nv_sizes * sizes) {
-    auto      d    = std::unique_ptr<nv_decoder>(new (std::nothrow) nv_decoder);
-    const int code = d ? d->open(m, *sizes) : fail(NV_MEMORY, "out of memory");
-    if (code == NV_OK) {
-        *out = d.release();
-    }
-    return code;
+    return nv::guarded([&] {
+        auto      d    = std::make_unique<nv_decoder>();
+        const int code = d->open(m, *sizes);
+        if (code == NV_OK) {
+            *out = d.release();
+        }
+        return code;
+    });
 }
 
 void nv_decoder_free(nv_decoder * d) { delete d; }
@@ -216,7 +217,7 @@ int nv_step_buffers(nv_decoder * d, int slot, nv_step * out) {
 int nv_decode_start(nv_decoder * d, int slot) {
     NV_TRY(check_slot(slot));
     cudaGraphExec_t g = nullptr;
-    NV_TRY(d->graph(slot, &g));
+    NV_TRY(nv::guarded([&] { return d->graph(slot, &g); }));
     NV_CU(cudaGraphLaunch(g, d->stream));
     NV_CU(cudaEventRecord(d->done[slot], d->stream));
     return NV_OK;
@@ -230,11 +231,10 @@ int nv_decode_wait(nv_decoder * d, int slot) {
 
 int nv_prompt_run(nv_decoder * d, const nv_prompt * p) {
     NV_TRY(d->check_prompt(*p));
-    return d->run_prompt(*p);
+    return nv::guarded([&] { return d->run_prompt(*p); });
 }
 
-int nv_profile_step(nv_decoder * d, int slot, int repeat, float * ms) {
-    NV_TRY(check_slot(slot));
+static int profile(nv_decoder * d, int slot, int repeat, float * ms) {
     NV_TRY(d->queue_decode(slot, false));
     NV_CU(cudaStreamSynchronize(d->stream));
     std::fill(ms, ms + NV_T_COUNT, 0.f);
@@ -256,10 +256,15 @@ int nv_profile_step(nv_decoder * d, int slot, int repeat, float * ms) {
     return code;
 }
 
+int nv_profile_step(nv_decoder * d, int slot, int repeat, float * ms) {
+    NV_TRY(check_slot(slot));
+    return nv::guarded([&] { return profile(d, slot, repeat, ms); });
+}
+
 int nv_time_steps(nv_decoder * d, int slot, int repeat, int products_only, float * ms) {
     NV_TRY(check_slot(slot));
     cudaGraphExec_t g = nullptr;
-    NV_TRY(d->capture(slot, products_only != 0, &g));
+    NV_TRY(nv::guarded([&] { return d->capture(slot, products_only != 0, &g); }));
     cudaEvent_t from = nullptr, to = nullptr;
     auto        run = [&]() -> int {
         NV_CU(cudaEventCreate(&from));
@@ -283,7 +288,7 @@ int nv_time_steps(nv_decoder * d, int slot, int repeat, int products_only, float
     return code;
 }
 
-int nv_algorithms(const nv_model * m, int rows, const int32_t * chunk, int n_chunks, char * text, int size) {
+static int algorithms(const nv_model * m, int rows, const int32_t * chunk, int n_chunks, char * text, int size) {
     const nv_shape & s     = m->shape;
     std::string      all   = "cuBLASLt " + std::to_string(cublasLtGetVersion());
     std::set<int>    sizes = { rows };
@@ -303,4 +308,8 @@ int nv_algorithms(const nv_model * m, int rows, const int32_t * chunk, int n_chu
         NV_TRY(p.describe(&all, b, s.vocab, s.hidden, true));
     }
     return snprintf(text, size, "%s", all.c_str()) < size ? NV_OK : fail(NV_ARGUMENT, "too long for %d bytes", size);
+}
+
+int nv_algorithms(const nv_model * m, int rows, const int32_t * chunk, int n_chunks, char * text, int size) {
+    return nv::guarded([&] { return algorithms(m, rows, chunk, n_chunks, text, size); });
 }

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <new>
 
 #include "kernels.cuh"
 #include "merge.h"
@@ -213,12 +212,14 @@ int nv_model::place(int set, int weight, int layer, void ** at, size_t * bytes) 
 }
 
 int nv_model_new(nv_model ** out, const nv_shape * shape, int tied) {
-    auto      m    = std::unique_ptr<nv_model>(new (std::nothrow) nv_model);
-    const int code = m ? m->open(*shape, tied != 0) : fail(NV_MEMORY, "out of memory");
-    if (code == NV_OK) {
-        *out = m.release();
-    }
-    return code;
+    return nv::guarded([&] {
+        auto      m    = std::make_unique<nv_model>();
+        const int code = m->open(*shape, tied != 0);
+        if (code == NV_OK) {
+            *out = m.release();
+        }
+        return code;
+    });
 }
 
 void nv_model_free(nv_model * m) { delete m; }
@@ -275,7 +276,7 @@ void * nv_pinned_new(size_t bytes) {
 void nv_pinned_free(void * p) { cudaFreeHost(p); }
 
 int nv_set_new(nv_model * m, int * set) {
-    NV_TRY(m->add_set());
+    NV_TRY(nv::guarded([&] { return m->add_set(); }));
     *set = (int)m->sets.size() - 1;
     return nv_set_reset(m, *set);
 }

@@ -2,10 +2,30 @@
 
 #pragma once
 
+#include <exception>
+#include <new>
 #include <vector>
 
 #include "common.cuh"
 #include "native.h"
+
+namespace nv {
+
+// guarded gives the code of work, and says what it throws: C++ exceptions must not reach
+// Go, which they would end. Every function of native.h that allocates works in one.
+template <typename F> int guarded(F work) noexcept {
+    try {
+        return work();
+    } catch (const std::bad_alloc &) {
+        return fail(NV_MEMORY, "out of the host's memory");
+    } catch (const std::exception & e) {
+        return fail(NV_CUDA, "%s", e.what());
+    } catch (...) {
+        return fail(NV_CUDA, "an exception without a message");
+    }
+}
+
+} // namespace nv
 
 // layer_weights are one layer's matrices in one set.
 struct layer_weights {
