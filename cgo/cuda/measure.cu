@@ -3,7 +3,7 @@
 #include <cuda_bf16.h>
 
 #include "gemm.cuh"
-#include "native.h"
+#include "model.cuh"
 #include "noise.cuh"
 
 namespace {
@@ -19,9 +19,9 @@ __global__ void randomize(__nv_bfloat16 * p, size_t n, unsigned seed) {
     }
 }
 
-// cuda_error is what the products' NV_* codes mean in CUDA's own words, which this file
-// returns.
-int cuda_error(int code) {
+// cuda_error is what an NV_* code means in CUDA's own words. All here return a cudaError_t
+// and not an int, so that the compiler refuses a code of the other kind.
+cudaError_t cuda_error(int code) {
     switch (code) {
     case NV_OK:
         return cudaSuccess;
@@ -29,38 +29,41 @@ int cuda_error(int code) {
         return cudaErrorMemoryAllocation;
     case NV_UNSUPPORTED:
         return cudaErrorNotSupported;
-    default: {
-        const cudaError_t last = cudaGetLastError();
-        return last == cudaSuccess ? cudaErrorUnknown : last;
-    }
+    default:
+        return cudaErrorUnknown; // CUDA's own code is in nv_error's words
     }
 }
+
+#define TRY(expr)                                                                                                      \
+    do {                                                                                                               \
+        const cudaError_t status_ = (expr);                                                                            \
+        if (status_ != cudaSuccess) {                                                                                  \
+            return status_;                                                                                            \
+        }                                                                                                              \
+    } while (0)
 
 // timer gives the seconds that a turn of queued work takes.
 struct timer {
     cudaEvent_t from = nullptr, to = nullptr;
-    timer() { cudaEventCreate(&from), cudaEventCreate(&to); }
+
+    cudaError_t open() {
+        TRY(cudaEventCreate(&from));
+        return cudaEventCreate(&to);
+    }
     ~timer() { cudaEventDestroy(from), cudaEventDestroy(to); }
 
-    template <typename F> int time(double & seconds, F work) {
-        int err = work(); // once beforehand
-        if (err != cudaSuccess) {
-            return err;
-        }
-        cudaEventRecord(from);
-        for (int i = 0; i < kRepeat && err == cudaSuccess; i++) {
-            err = work();
-        }
-        cudaEventRecord(to);
-        if (err == cudaSuccess) {
-            err = cudaEventSynchronize(to);
-        }
+    template <typename F> cudaError_t time(double & seconds, F work) {
         float ms = 0;
-        if (err == cudaSuccess) {
-            err = cudaEventElapsedTime(&ms, from, to);
+        TRY(work()); // once beforehand
+        TRY(cudaEventRecord(from));
+        for (int i = 0; i < kRepeat; i++) {
+            TRY(work());
         }
+        TRY(cudaEventRecord(to));
+        TRY(cudaEventSynchronize(to));
+        TRY(cudaEventElapsedTime(&ms, from, to));
         seconds = ms * 1e-3 / kRepeat;
-        return err;
+        return cudaSuccess;
     }
 };
 
@@ -68,48 +71,50 @@ struct timer {
 struct memory {
     void * p = nullptr;
     ~memory() { cudaFree(p); }
-    int get(size_t n) { return cudaMalloc(&p, n); }
+    cudaError_t get(size_t n) { return cudaMalloc(&p, n); }
 };
 
-int measure_copy(timer & t, double & rate) {
+cudaError_t measure_copy(timer & t, double & rate) {
     memory a, b;
-    int    err = a.get(kCopy);
-    err        = err ? err : b.get(kCopy);
-    if (err != cudaSuccess) {
-        return err;
-    }
     double seconds = 0;
-    err  = t.time(seconds, [&] { return (int)cudaMemcpyAsync(b.p, a.p, kCopy, cudaMemcpyDeviceToDevice, 0); });
-    rate = err ? 0 : 2.0 * kCopy / seconds;
-    return err;
+    TRY(a.get(kCopy));
+    TRY(b.get(kCopy));
+    TRY(t.time(seconds, [&] { return cudaMemcpyAsync(b.p, a.p, kCopy, cudaMemcpyDeviceToDevice, 0); }));
+    rate = 2.0 * kCopy / seconds;
+    return cudaSuccess;
 }
 
-int measure_matrix(timer & t, double & rate) {
+cudaError_t measure_matrix(timer & t, double & rate) {
     constexpr size_t kBytes = (size_t)kSide * kSide * sizeof(__nv_bfloat16);
     memory           x, w, out, scratch;
-    int              err = x.get(kBytes);
-    err                  = err ? err : w.get(kBytes);
-    err                  = err ? err : out.get(kBytes);
-    err                  = err ? err : scratch.get(nv::workspace_bytes);
-    nv::products products;
-    err = err ? err : cuda_error(products.open(CUDA_R_16BF, scratch.p));
-    if (err != cudaSuccess) {
-        return err;
-    }
+    nv::products     products;
+    double           seconds = 0;
+    TRY(x.get(kBytes));
+    TRY(w.get(kBytes));
+    TRY(out.get(kBytes));
+    TRY(scratch.get(nv::workspace_bytes));
+    TRY(cuda_error(products.open(CUDA_R_16BF, scratch.p)));
     randomize<<<1024, 256>>>(static_cast<__nv_bfloat16 *>(x.p), kBytes / 2, 1);
+    TRY(cudaGetLastError());
     randomize<<<1024, 256>>>(static_cast<__nv_bfloat16 *>(w.p), kBytes / 2, 2);
-    err                = cudaGetLastError();
-    double     seconds = 0;
-    const auto product = [&] { return cuda_error(products.half(out.p, x.p, w.p, kSide, kSide, kSide, 0)); };
-    err                = err ? err : t.time(seconds, product);
-    rate               = err ? 0 : 2.0 * kSide * kSide * kSide / seconds;
-    return err;
+    TRY(cudaGetLastError());
+    TRY(t.time(seconds, [&] { return cuda_error(products.half(out.p, x.p, w.p, kSide, kSide, kSide, 0)); }));
+    rate = 2.0 * kSide * kSide * kSide / seconds;
+    return cudaSuccess;
+}
+
+cudaError_t measure(pp_rates & out) {
+    timer t;
+    TRY(t.open());
+    TRY(measure_copy(t, out.copy));
+    return measure_matrix(t, out.matrix);
 }
 
 } // namespace
 
 int pp_measure(pp_rates * out) {
-    timer t;
-    int   err = measure_copy(t, out->copy);
-    return err ? err : measure_matrix(t, out->matrix);
+    *out             = {};
+    cudaError_t err  = cudaSuccess;
+    const int   code = nv::guarded([&] { return err = measure(*out), NV_OK; });
+    return err != cudaSuccess ? err : cuda_error(code);
 }
