@@ -106,7 +106,9 @@ int nv_decoder::capture(int slot, bool products_only, cudaGraphExec_t * out) {
 int nv_decoder::graph(int slot, cudaGraphExec_t * out) {
     auto & g = graphs[{ set, slot }];
     if (!g) {
-        NV_TRY(capture(slot, false, &g));
+        cudaGraphExec_t whole = nullptr; // kept only once it is
+        NV_TRY(capture(slot, false, &whole));
+        g = whole;
     }
     *out = g;
     return NV_OK;
