@@ -26,6 +26,7 @@
 #define __host__
 #define __constant__
 #define __launch_bounds__(...)
+#define __forceinline__ inline
 
 using std::max;
 using std::min;
@@ -33,10 +34,15 @@ using std::min;
 typedef int                  cudaError_t;
 typedef struct CUstream_st * cudaStream_t;
 enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 };
+struct float2 {
+    float x, y;
+};
+
 struct float4 {
     float x, y, z, w;
 };
 
+inline float2 make_float2(float x, float y) { return { x, y }; }
 inline float4 make_float4(float x, float y, float z, float w) { return { x, y, z, w }; }
 inline void * emulated_alloc(size_t n) { return std::malloc(n ? n : 1); }
 
