@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -31,6 +32,10 @@ func (m *Model) NewContext(opts ContextOptions) (*Context, error) {
 		return nil, fmt.Errorf("%w: context of %d sequences (at most %d) x %d cells, batch %d",
 			ErrBatch, opts.Sequences, MaxSequences, opts.Cells, opts.Batch)
 	}
+	cells := (opts.Cells + 255) / 256 * 256
+	if int64(cells) > math.MaxInt32/int64(opts.Sequences) || opts.Batch > math.MaxInt32 {
+		return nil, fmt.Errorf("%w: context of %d sequences x %d cells, batch %d: llama.cpp counts to 2^31", ErrBatch, opts.Sequences, opts.Cells, opts.Batch)
+	}
 	if opts.Threads == 0 {
 		opts.Threads = runtime.NumCPU()
 	}
@@ -38,7 +43,6 @@ func (m *Model) NewContext(opts ContextOptions) (*Context, error) {
 		return nil, err
 	}
 	recentErrors.take()
-	cells := (opts.Cells + 255) / 256 * 256
 	c := C.pp_context_new(m.c, C.pp_context_params{
 		n_ctx:      C.uint32_t(cells * opts.Sequences),
 		n_seq_max:  C.uint32_t(opts.Sequences),

@@ -14,6 +14,8 @@ struct tap {
     std::vector<std::string> names;
     bool                     stop = false;
 
+    int64_t width = 0; // of a hidden state
+
     // Valid during one pp_decode.
     int             n_tokens  = 0;
     int             n_outputs = 0;
@@ -46,6 +48,10 @@ struct tap {
     void copy(const ggml_tensor * t, int index) {
         const int64_t n_embd = t->ne[0];
         const int64_t n      = t->ne[1];
+        if (t->type != GGML_TYPE_F32 || n_embd != width || t->ne[2] * t->ne[3] != 1) {
+            error = PP_NO_TENSOR; // not rows of hidden states, and dst is sized for these
+            return;
+        }
         if (n != n_tokens && n != n_outputs) {
             error = PP_SPLIT; // the row numbers would mean something else
             return;
@@ -188,6 +194,7 @@ pp_context * pp_context_new(llama_model * model, pp_context_params params) {
         if (!c->ctx) {
             return nullptr;
         }
+        c->taps.width  = llama_model_n_embd(model);
         const size_t n = llama_n_batch(c->ctx);
         c->n_seq_id.assign(n, 1);
         c->seq_id.resize(n);
