@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -29,7 +30,7 @@ const LogitsTogether = llama.MaxSequences
 // Items go in step, in groups of [LogitsTogether] in the order given: within a group
 // token t of all items comes before token t+1 of any, so that distributions can be
 // compared and dropped as they come. Memory does not grow with the length of the
-// continuations beyond their cache. Results do not depend on the other items.
+// continuations beyond their cache. Logits that are NaN or +Inf are ErrBroken. Results do not depend on the other items.
 func (e *Engine) Logits(ctx context.Context, items []Forced, adapter string, each func(item, token int, logits []float32) error) error {
 	if adapter != "" && !e.has(adapter) {
 		return fmt.Errorf("%w: unknown adapter %q", ErrRequest, adapter)
@@ -52,6 +53,11 @@ func (e *Engine) Logits(ctx context.Context, items []Forced, adapter string, eac
 	for first := 0; first < len(items); first += LogitsTogether {
 		group := items[first:min(first+LogitsTogether, len(items))]
 		if err := e.logitsInStep(ctx, group, adapter, func(item, token int, logits []float32) error {
+			for i, v := range logits {
+				if !(v <= math.MaxFloat32) { // -Inf is a token that cannot be
+					return fmt.Errorf("%w: item %d, token %d: logit %d is %v; try personaprobe model verify", ErrBroken, first+item, token, i, v)
+				}
+			}
 			return each(first+item, token, logits)
 		}); err != nil {
 			return err

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -47,7 +49,7 @@ func (r *Reading) Rows() int {
 //
 // Several layers cost one pass, and nothing after the deepest of them is computed,
 // nor any token behind the last wanted one. Results do not depend on the other
-// readings nor on their order. At least one reading's rows at all layers are held
+// readings nor on their order. States that are not finite are ErrBroken. At least one reading's rows at all layers are held
 // in memory, and those of about Batch tokens.
 func (e *Engine) States(ctx context.Context, readings []Reading, opts StateOptions,
 	each func(reading int, states [][]float32) error) error {
@@ -64,7 +66,12 @@ func (e *Engine) States(ctx context.Context, readings []Reading, opts StateOptio
 	if err := e.useBase(); err != nil {
 		return err
 	}
-	return e.readStates(ctx, trim(readings), &opts, each)
+	return e.readStates(ctx, trim(readings), &opts, func(reading int, states [][]float32) error {
+		if err := each(reading, states); err != nil {
+			return err // first: the caller knows the prompt's name
+		}
+		return checkFinite(reading, opts.Layers, states)
+	})
 }
 
 // LastStates is [Engine.States] for the last token of each prompt: states[k] is
@@ -76,6 +83,22 @@ func (e *Engine) LastStates(ctx context.Context, prompts [][]int32, opts StateOp
 		readings[i].Tokens = p
 	}
 	return e.States(ctx, readings, opts, each)
+}
+
+// ErrBroken means that what the model computed is no number: its weights are damaged, or
+// activations leave the range of their type.
+var ErrBroken = errors.New("the model's output is broken")
+
+// checkFinite refuses a reading's states if one is NaN or infinite.
+func checkFinite(reading int, layers []int, states [][]float32) error {
+	for k, values := range states {
+		for i, v := range values {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				return fmt.Errorf("%w: prompt %d, layer %d: number %d of the states is %v; try personaprobe model verify", ErrBroken, reading, layers[k], i, v)
+			}
+		}
+	}
+	return nil
 }
 
 func (e *Engine) checkStates(readings []Reading, opts *StateOptions) error {
