@@ -91,6 +91,9 @@ func parseRequest(line []byte, n int, defaults Request) (Request, error) {
 	if err != nil {
 		return Request{ID: in.ID}, fmt.Errorf("%w: line %d: %w", ErrRequest, n, err)
 	}
+	if err := in.check(); err != nil {
+		return Request{ID: in.ID}, fmt.Errorf("%w: line %d: %w", ErrRequest, n, err)
+	}
 	out := defaults
 	out.ID, out.Text, out.Messages, out.Tokens = in.ID, in.Prompt, in.Messages, in.Tokens
 	set(&out.Adapter, in.Adapter)
@@ -112,6 +115,23 @@ func parseRequest(line []byte, n int, defaults Request) (Request, error) {
 		return Request{ID: in.ID}, fmt.Errorf("line %d: %w", n, err)
 	}
 	return out, nil
+}
+
+// check refuses what a Request cannot express: there 0 and nil stand for a default.
+func (in *jsonRequest) check() error {
+	switch {
+	case in.Seed != nil && in.Seeds != nil:
+		return errors.New("seed and seeds exclude each other")
+	case in.Seeds != nil && len(in.Seeds) == 0:
+		return errors.New("seeds is empty")
+	case in.N != nil && *in.N < 1:
+		return fmt.Errorf("n is %d, want at least 1", *in.N)
+	case in.MaxTokens != nil && *in.MaxTokens < 1:
+		return fmt.Errorf("max_tokens is %d, want at least 1", *in.MaxTokens)
+	case in.TopP != nil && *in.TopP == 0:
+		return errors.New("top_p is 0, want a number above 0 and up to 1 (1 cuts nothing off)")
+	}
+	return nil
 }
 
 func set[T any](dst *T, v *T) {

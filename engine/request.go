@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"personaprobe/sampler"
@@ -86,6 +87,11 @@ func (r *Request) Validate() error {
 		return fmt.Errorf("%w: n is %d, want at least 1", ErrRequest, r.N)
 	case r.MaxTokens < 0:
 		return fmt.Errorf("%w: max_tokens is %d, want at least 1", ErrRequest, r.MaxTokens)
+	}
+	for i, s := range r.Seeds {
+		if slices.Contains(r.Seeds[:i], s) { // the same completions, which a reader would count twice
+			return fmt.Errorf("%w: seed %d is given twice", ErrRequest, s)
+		}
 	}
 	for _, s := range r.Stop {
 		if s == "" {
