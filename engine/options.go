@@ -78,6 +78,9 @@ func (o *Options) Validate() error {
 	case o.Backend == BackendNative && o.CPU:
 		return fmt.Errorf("%w: the native decoder needs the GPU", ErrOptions)
 	}
+	if path, ok := o.Adapters[""]; ok {
+		return fmt.Errorf("%w: the adapter %s has no name; a request without one means the base model", ErrOptions, path)
+	}
 	for _, size := range []struct {
 		name  string
 		value int

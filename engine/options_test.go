@@ -21,6 +21,14 @@ func TestDefaultsOnGPU(t *testing.T) {
 	}
 }
 
+// An adapter without a name would never be applied.
+func TestAdaptersHaveNames(t *testing.T) {
+	o := Options{Model: "m", Adapters: map[string]string{"": "x.gguf"}}
+	if err := o.Validate(); !errors.Is(err, ErrOptions) {
+		t.Errorf("an adapter without a name: %v", err)
+	}
+}
+
 // What the caller left open is reduced to full contexts, then to what fits; sizes that
 // were given are an error that says what would fit.
 func TestFit(t *testing.T) {
