@@ -78,6 +78,13 @@ func TestNotNative(t *testing.T) {
 	if _, err := nativeShape(openGGUF(t, path)); !errors.Is(err, errNotNative) {
 		t.Errorf("YaRN: %v", err)
 	}
+	for key, value := range map[string]float32{"rope.scaling.factor": 4, "rope.scale_linear": 2, "rope.scaling.attn_factor": 0.5} {
+		path = filepath.Join(t.TempDir(), "scaled.gguf")
+		writeGGUF(t, path, append(slices.Clone(f.Metadata), gguf.KV{Key: "qwen2." + key, Value: value}), f)
+		if _, err := nativeShape(openGGUF(t, path)); !errors.Is(err, errNotNative) {
+			t.Errorf("%s of %v: %v", key, value, err)
+		}
+	}
 	f32 := filepath.Join(t.TempDir(), "f32.gguf")
 	if err := models.Retype(context.Background(), tinytest.Files(t).Model, f32, models.TypeF32, nil); err != nil {
 		t.Fatal(err)

@@ -56,6 +56,11 @@ func nativeShape(f *gguf.File) (native.Shape, error) {
 	if kind, ok := f.String(f.ArchKey("rope.scaling.type")); ok && kind != "none" {
 		return s, notNative("rope scaling %q", kind)
 	}
+	for _, key := range []string{"rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"} { // which llama.cpp applies without a type, too
+		if v, ok := f.Float(f.ArchKey(key)); ok && v != 1 {
+			return s, notNative("%s of %v", key, v)
+		}
+	}
 	number := func(key string, fallback int) int {
 		if v, ok := f.Uint(f.ArchKey(key)); ok {
 			return int(v) //nolint:gosec // verified with the file
