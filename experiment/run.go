@@ -64,7 +64,7 @@ func Run(ctx context.Context, dir string, model Model, in Inputs, opts Options) 
 	if err := in.Validate(); err != nil {
 		return nil, err
 	}
-	if in.Study, err = in.Study.of(model); err != nil {
+	if in.Study, err = in.Study.of(model.Layers()); err != nil {
 		return nil, err
 	}
 	if opts.checkpointEvery == 0 {

@@ -60,14 +60,9 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 		o.Model = embedded.Model
 	}
 	for _, a := range study.Adapters() {
-		path := a.Path
-		if path == "" {
-			path = embedded.Adapters[a.Source]
+		if o.Adapters[a.Name()], err = adapterPath(a, embedded); err != nil {
+			return nil, err
 		}
-		if path == "" {
-			return nil, &InputError{Path: "adapters", Problem: fmt.Sprintf("no adapter for the source %q", a.Source)}
-		}
-		o.Adapters[a.Name()] = path
 	}
 	e, err := engine.Open(ctx, o)
 	if err != nil {
@@ -101,6 +96,18 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 		return nil, err
 	}
 	return s, nil
+}
+
+// adapterPath is where an adapter is: the plan's, or the embedded one.
+func adapterPath(a Adapter, embedded tiny.Files) (string, error) {
+	path := a.Path
+	if path == "" {
+		path = embedded.Adapters[a.Source]
+	}
+	if path == "" {
+		return "", &InputError{Path: "adapters", Problem: fmt.Sprintf("no adapter for the source %q", a.Source)}
+	}
+	return path, nil
 }
 
 // Close frees the model.

@@ -124,9 +124,9 @@ func (s *Study) checkNames() error {
 	return out.err("", nil)
 }
 
-// of is the study on a model, with the numbers of its layers.
-func (s *Study) of(m Model) (*Study, error) {
-	layers, err := s.Plan.Layers.Of(m.Layers())
+// of is the study on a model of so many layers, with the numbers of its own.
+func (s *Study) of(depth int) (*Study, error) {
+	layers, err := s.Plan.Layers.Of(depth)
 	if err != nil {
 		return nil, &InputError{Path: "layers", Problem: strings.TrimPrefix(err.Error(), "layers: ")}
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,6 +20,8 @@ func newPlanCommand() *cli.Command {
 			&cli.BoolFlag{Name: "full", Usage: "the size of the original study"},
 			dateFlag(nil),
 		},
+		Description: `A plan file is checked as far as that goes without loading the model: files, layers,
+whether the adapters fit. It is printed with what it comes to.`,
 		Action: func(c *cli.Context) error {
 			plan := experiment.DefaultPlan()
 			if c.NArg() > 0 {
@@ -46,6 +50,13 @@ func newPlanCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if c.NArg() > 0 {
+				sizes, err := checkedPlan(c.Context, plan)
+				if err != nil {
+					return err
+				}
+				text = append(text, sizes...)
+			}
 			if _, err = c.App.Writer.Write(text); err != nil {
 				return err
 			}
@@ -60,4 +71,24 @@ func newPlanCommand() *cli.Command {
 			return nil
 		},
 	}
+}
+
+// checkedPlan checks a plan and says what it comes to, as comments of its file.
+func checkedPlan(ctx context.Context, plan experiment.Plan) ([]byte, error) {
+	check, err := experiment.CheckPlan(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	b.WriteString("\n# This plan comes to\n")
+	for _, line := range check.Sizes() {
+		b.WriteString("#   " + line + "\n")
+	}
+	for _, line := range check.Unchecked {
+		b.WriteString("# not checked: " + line + "\n")
+	}
+	for _, line := range check.Warnings {
+		warn(line)
+	}
+	return []byte(b.String()), nil
 }
