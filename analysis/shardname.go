@@ -37,8 +37,8 @@ func (d *dataset) shardOf(folder string) (s shard, ok bool, err error) {
 	case said == whole:
 		s.source, s.key = whole, m[3]
 	case said == "" && m[2] != "":
-		d.note("%s: no file there says whether its source is %s with several adapters or %s with one; it is read as adapter %s of %s. "+
-			"A \"source\" in its %s settles it", folder, m[1], whole, m[2][1:], m[1], summaryFile)
+		d.note("%s: no file there says whether its source is %s with several adapters or %s with one; "+
+			"it is read as adapter %s of %s. A \"source\" in its %s settles it", folder, m[1], whole, m[2][1:], m[1], summaryFile)
 	case said != "" && said != m[1]:
 		d.note("%s: its name says the source %s, but its %s says %s; the name is used", folder, m[1], where, said)
 	}

@@ -131,7 +131,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	native := settings["backend"] == "native"
 	r := &run{Options: o, e: e, native: native, merged: native || settings["adapters"] == "merged", report: &Report{
-		Model: fmt.Sprintf("%s (%s)", e.Name(), e.Info().Description), Device: e.Device(), Cores: runtime.NumCPU(), Adapter: o.Adapter, Temperature: o.Temperature,
+		Model: fmt.Sprintf("%s (%s)", e.Name(), e.Info().Description), Device: e.Device(), Cores: runtime.NumCPU(),
+		Adapter: o.Adapter, Temperature: o.Temperature,
 		Context: o.Context, Prompt: o.Prompt, Load: load.Seconds(),
 	}}
 	if e.GPUs() > 0 {

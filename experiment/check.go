@@ -116,13 +116,14 @@ func (c *Check) adapter(ctx context.Context, name, path, base, cache string) err
 func (c *Check) Sizes() []string {
 	s, t := c.Study, c.Study.Taxonomy
 	lines := []string{
-		fmt.Sprintf("%d sources with %d adapters, %d bystanders in %d categories, %d anchors", len(s.Sources()), len(s.Adapters()),
-			len(t.Bystanders), len(t.Categories), len(t.Anchors())),
-		fmt.Sprintf("%d shards, %d completions in all, of at most %d tokens each, searched for %q", len(s.Shards()), s.Size(), s.Plan.MaxTokens, s.Plan.Marker),
+		fmt.Sprintf("%d sources with %d adapters, %d bystanders in %d categories, %d anchors",
+			len(s.Sources()), len(s.Adapters()), len(t.Bystanders), len(t.Categories), len(t.Anchors())),
+		fmt.Sprintf("%d shards, %d completions in all, of at most %d tokens each, searched for %q",
+			len(s.Shards()), s.Size(), s.Plan.MaxTokens, s.Plan.Marker),
 	}
 	if layers := s.Plan.Layers; len(layers) > 0 {
-		lines = append(lines, fmt.Sprintf("hidden states of %d prompts at the layers %s of %d", len(t.Distinct())*len(s.Questions),
-			strings.ReplaceAll(layers.String(), ",", ", "), c.Depth))
+		lines = append(lines, fmt.Sprintf("hidden states of %d prompts at the layers %s of %d",
+			len(t.Distinct())*len(s.Questions), strings.ReplaceAll(layers.String(), ",", ", "), c.Depth))
 	}
 	return lines
 }

@@ -99,9 +99,10 @@ func (p *probe) judge(effects map[string]AdapterEffect) error {
 	for _, a := range p.study.Adapters() {
 		e := effects[a.Name()]
 		if e.Inert() && !p.opts.AllowInertAdapter {
-			out.add("adapters."+a.Name(), "the adapter does nothing: on %d prompts the next token's distribution is at most "+
-				"%.2g nats from the base model's, and an effect begins at %g. Usually it is untrained (B is zero), was not applied, or "+
-				"is of another base model; --allow-inert-adapter runs it all the same", e.Prompts, e.KLMax, InertKL)
+			out.add("adapters."+a.Name(), "the adapter does nothing: on %d prompts the next token's distribution is "+
+				"at most %.2g nats from the base model's, and an effect begins at %g. Usually it is untrained (B is zero), "+
+				"was not applied, or is of another base model; --allow-inert-adapter runs it all the same",
+				e.Prompts, e.KLMax, InertKL)
 		}
 		if e.SameAs != "" {
 			p.opts.Log.Warn("two adapters predict the same next token on every prompt, to the bit: is one a copy of the other?",

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -189,7 +190,7 @@ func TestEffectsOfRealAdapters(t *testing.T) {
 	zero := filepath.Join(dir, "adapters", "assistant")
 	zeroB(t, filepath.Join(zero, "adapter_model.safetensors"))
 	plan := DefaultPlan()
-	plan.Sources = append(names, "assistant")
+	plan.Sources = append(slices.Clone(names), "assistant")
 	study, err := readStudy(plan)
 	if err != nil {
 		t.Fatal(err)

@@ -117,7 +117,8 @@ var trainingName = regexp.MustCompile(`^(.+)_t[0-9]+$`)
 func (s *Study) checkNames() error {
 	var out problems
 	for _, source := range s.sources {
-		if m := trainingName.FindStringSubmatch(source); m != nil && slices.Contains(s.sources, m[1]) && len(s.Plan.Adapters[m[1]]) > 1 {
+		m := trainingName.FindStringSubmatch(source)
+		if m != nil && slices.Contains(s.sources, m[1]) && len(s.Plan.Adapters[m[1]]) > 1 {
 			out.add("sources", "%q could be an adapter of %q, which has several; rename a source", source, m[1])
 		}
 	}

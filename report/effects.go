@@ -16,12 +16,16 @@ func (s *study) effectsTable() table {
 	}
 	s.eachEffect(func(name string, e experiment.AdapterEffect) {
 		at := func(v float64, set func(float64) string, def, field string) cell {
-			return num(number{Text: set(v), Def: def, Value: &v, At: ref{File: manifestFile, Path: pointer("adapter_effects", name, field)}})
+			return num(number{Text: set(v), Def: def, Value: &v, At: effectAt(name, field)})
 		}
-		t.Rows = append(t.Rows, row{Cells: []cell{label(words(name)), at(e.KLMean, nats, "effect", "kl_mean"), at(e.KLMax, nats, "effect", "kl_max"),
-			at(float64(e.Prompts), grouped, "counts", "prompts"), label(words(e.SameAs))}})
+		t.Rows = append(t.Rows, row{Cells: []cell{label(words(name)), at(e.KLMean, nats, "effect", "kl_mean"),
+			at(e.KLMax, nats, "effect", "kl_max"), at(float64(e.Prompts), grouped, "counts", "prompts"), label(words(e.SameAs))}})
 	})
 	return t
+}
+
+func effectAt(adapter, field string) ref {
+	return ref{File: manifestFile, Path: pointer("adapter_effects", adapter, field)}
 }
 
 // eachEffect calls f for the adapters that were measured, in the study's order.
@@ -49,7 +53,7 @@ func (s *study) idleAdapters() *caveat {
 	var inert, copies []any
 	s.eachEffect(func(name string, e experiment.AdapterEffect) {
 		v := e.KLMax
-		n := number{Text: nats(v) + " nats", Def: "effect", Value: &v, At: ref{File: manifestFile, Path: pointer("adapter_effects", name, "kl_max")}}
+		n := number{Text: nats(v) + " nats", Def: "effect", Value: &v, At: effectAt(name, "kl_max")}
 		if e.Inert() {
 			inert = append(inert, " ", words(name), " moves the next token by ", n, " at most.")
 		}
