@@ -3,6 +3,7 @@ package lora
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"personaprobe/internal/fault"
 	"personaprobe/models/gguf"
@@ -98,6 +99,9 @@ func (a *adapter) checkBase(base *gguf.File) error {
 		}
 		if len(a.names) > 0 {
 			a.warnings = append(a.warnings, nameWarning(a.names[0], base)...)
+		}
+		if merged, ok := base.Strings(mergedKey); ok {
+			a.warnings = append(a.warnings, fmt.Sprintf("the base model has adapters merged in already (%s); this one is added to them", strings.Join(merged, ", ")))
 		}
 	}
 	return checkSums(a.pairs, base)

@@ -174,9 +174,16 @@ func TestMergeMetadata(t *testing.T) {
 	base, dir := writeBase(t, shape, models.TypeBF16, 1), writeAdapter(t, plain())
 	out, twice := filepath.Join(t.TempDir(), "out.gguf"), filepath.Join(t.TempDir(), "twice.gguf")
 	a := []lora.Adapter{{Path: dir + "/"}}
-	if err := errors.Join(lora.Merge(context.Background(), base, a, out, lora.MergeOptions{}),
-		lora.Merge(context.Background(), out, []lora.Adapter{{Path: dir, Scale: -1}}, twice, lora.MergeOptions{})); err != nil {
+	var warnings []string
+	warn := func(s string) { warnings = append(warnings, s) }
+	if err := lora.Merge(context.Background(), base, a, out, lora.MergeOptions{Warn: warn}); err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	if err := lora.Merge(context.Background(), out, []lora.Adapter{{Path: dir, Scale: -1}}, twice, lora.MergeOptions{Warn: warn}); err != nil {
 		t.Fatal(err)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "adapter x 1") {
+		t.Errorf("an adapter on a merged model: %v", warnings)
 	}
 	f := open(t, twice)
 	if list, _ := f.Strings("personaprobe.merged_adapters"); !slices.Equal(list, []string{"adapter x 1", "adapter x -1"}) {

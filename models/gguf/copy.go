@@ -102,7 +102,7 @@ func (c *Copier) chunk(b *buffers, i int, src io.ReaderAt, from Type, edit Edit,
 		return fmt.Errorf("read: %w", err)
 	}
 	asIs := from == to && edit == nil
-	if asIs && !(c.finite && from.CanDecode()) {
+	if asIs && (!c.finite || !from.CanDecode()) {
 		return c.w.WriteAt(i, b.src, from.Bytes(start))
 	}
 	b.floats = grow(b.floats, n)
