@@ -74,7 +74,7 @@ func Open(ctx context.Context, p Plan, opts SessionOptions) (_ *Session, err err
 		}
 	}()
 	s := &Session{Model: &EngineModel{e}}
-	if study, err = study.of(s.Model); err != nil {
+	if study, err = study.of(s.Model.Layers()); err != nil {
 		return nil, err
 	}
 	if s.Inputs, err = inputs(ctx, study, e, opts.Build); err != nil {
