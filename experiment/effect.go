@@ -17,12 +17,13 @@ import (
 )
 
 // AdapterEffect says how far an adapter moves the model: the Kullback-Leibler divergence
-// KL(adapter || base) of the token after a prompt, over the whole vocabulary at
-// temperature 1, in nats.
+// KL(adapter || base) of the next token, over the whole vocabulary at temperature 1, in
+// nats. It is read along the last tokens of prompts, not after them alone, where a chat
+// template or a habit of the model may leave nothing open whatever the adapter.
 type AdapterEffect struct {
-	KLMean  float64 `json:"kl_mean"` // over the prompts
+	KLMean  float64 `json:"kl_mean"` // over the predictions of all prompts
 	KLMax   float64 `json:"kl_max"`
-	Prompts int     `json:"prompts"`
+	Prompts int     `json:"prompts"`           // of up to effectTokens predictions each
 	SameAs  string  `json:"same_as,omitempty"` // an earlier adapter with the same logits on all prompts
 }
 
@@ -38,8 +39,10 @@ const InertKL = 1e-6
 func (e AdapterEffect) Inert() bool { return e.KLMax < InertKL }
 
 const (
-	minEffectPrompts = 8 // at least, where the taxonomy has as many
-	minBystanders    = 3 // of them, however many sources there are
+	minEffectPrompts = 8  // at least, where the taxonomy has as many
+	maxEffectPrompts = 16 // their predictions of the base model are held in memory
+	minBystanders    = 3  // of them, however many sources there are
+	effectTokens     = 16 // of each prompt, the last ones
 )
 
 // effectPrompts are the prompts at which effects are measured, the same for all
@@ -59,11 +62,21 @@ func (s *Study) effectPrompts() [][]engine.Message {
 			}
 		}
 	}
-	n := min(len(bystanders), max(minBystanders, minEffectPrompts-len(prompts)))
-	for i := range n {
-		add(bystanders[(2*i+1)*len(bystanders)/(2*n)])
+	prompts = spread(prompts, maxEffectPrompts-minBystanders)
+	for _, p := range spread(bystanders, max(minBystanders, minEffectPrompts-len(prompts))) {
+		add(p)
 	}
 	return prompts
+}
+
+// spread are n elements from all over a list, or all if there are no more.
+func spread[T any](list []T, n int) []T {
+	n = min(n, len(list))
+	out := make([]T, n)
+	for i := range out {
+		out[i] = list[(2*i+1)*len(list)/(2*n)]
+	}
+	return out
 }
 
 // probe measures the adapters of a run that begins in dir.
@@ -99,7 +112,7 @@ func (p *probe) judge(effects map[string]AdapterEffect) error {
 	for _, a := range p.study.Adapters() {
 		e := effects[a.Name()]
 		if e.Inert() && !p.opts.AllowInertAdapter {
-			out.add("adapters."+a.Name(), "the adapter does nothing: on %d prompts the next token's distribution is "+
+			out.add("adapters."+a.Name(), "the adapter does nothing: along %d prompts the next token's distribution is "+
 				"at most %.2g nats from the base model's, and an effect begins at %g. Usually it is untrained (B is zero), "+
 				"was not applied, or is of another base model; --allow-inert-adapter runs it all the same",
 				e.Prompts, e.KLMax, InertKL)
@@ -116,24 +129,27 @@ func (p *probe) judge(effects map[string]AdapterEffect) error {
 func (p *probe) effects(ctx context.Context) (map[string]AdapterEffect, error) {
 	prompts, adapters := p.study.effectPrompts(), p.study.Adapters()
 	p.total = len(prompts) * (1 + len(adapters))
-	base := make([][]float32, len(prompts))
-	if err := p.read(ctx, "", prompts, func(i int, logits []float32) { base[i] = slices.Clone(logits) }); err != nil {
+	base := make([][][]float32, len(prompts)) // by prompt and token
+	if err := p.read(ctx, "", prompts, func(i, _ int, logits []float32) {
+		base[i] = append(base[i], slices.Clone(logits))
+	}); err != nil {
 		return nil, err
 	}
 	out, first := make(map[string]AdapterEffect), make(map[string]string)
 	for _, a := range adapters {
-		kl, sums := make([]float64, len(prompts)), make([][sha256.Size]byte, len(prompts))
-		if err := p.read(ctx, a.Name(), prompts, func(i int, logits []float32) {
-			kl[i], sums[i] = hidden.KL(logits, base[i]), logitsSum(logits)
+		kl, sums := make([][]float64, len(prompts)), make([][][sha256.Size]byte, len(prompts))
+		if err := p.read(ctx, a.Name(), prompts, func(i, t int, logits []float32) {
+			kl[i], sums[i] = append(kl[i], hidden.KL(logits, base[i][t])), append(sums[i], logitsSum(logits))
 		}); err != nil {
 			return nil, err
 		}
 		e := AdapterEffect{Prompts: len(prompts)}
-		for _, v := range kl {
+		all := slices.Concat(kl...)
+		for _, v := range all {
 			if math.IsNaN(v) {
 				return nil, fmt.Errorf("adapter %s: with it the model's predictions are not finite numbers", a.Name())
 			}
-			e.KLMean += float64(v / float64(len(kl)))
+			e.KLMean += float64(v / float64(len(all)))
 			e.KLMax = max(e.KLMax, v)
 		}
 		key := fmt.Sprint(sums)
@@ -145,13 +161,17 @@ func (p *probe) effects(ctx context.Context) (map[string]AdapterEffect, error) {
 	return out, nil
 }
 
-// read reads the logits after every prompt, unless the run is to stop.
-func (p *probe) read(ctx context.Context, adapter string, prompts [][]engine.Message, each func(int, []float32)) error {
-	err := p.model.NextLogits(ctx, adapter, prompts, func(i int, logits []float32) error {
+// read reads the logits along the ends of the prompts, unless the run is to stop.
+func (p *probe) read(ctx context.Context, adapter string, prompts [][]engine.Message,
+	each func(prompt, token int, logits []float32)) error {
+	err := p.model.NextLogits(ctx, adapter, prompts, effectTokens, func(i, t int, logits []float32) error {
 		if p.opts.draining() {
 			return errDrained
 		}
-		each(i, logits)
+		each(i, t, logits)
+		if t > 0 {
+			return nil
+		}
 		if p.done++; p.opts.Progress != nil {
 			p.opts.Progress.Report(Status{Phase: PhaseAdapters, Adapter: adapter, Done: p.done, Total: p.total})
 		}

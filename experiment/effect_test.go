@@ -79,7 +79,7 @@ func TestEffectsAreTheModels(t *testing.T) {
 
 func probabilities(t *testing.T, adapter string, prompt []engine.Message) (p []float64) {
 	t.Helper()
-	err := new(fakeModel).NextLogits(context.Background(), adapter, [][]engine.Message{prompt}, func(_ int, logits []float32) error {
+	err := new(fakeModel).NextLogits(context.Background(), adapter, [][]engine.Message{prompt}, 1, func(_, _ int, logits []float32) error {
 		sum := 0.0
 		for _, v := range logits {
 			p = append(p, math.Exp(float64(v)))

@@ -195,21 +195,22 @@ func (m *fakeModel) LastStates(ctx context.Context, adapter string, prompts [][]
 }
 
 // NextLogits has a vocabulary of four; every adapter moves every prompt its own way.
-func (m *fakeModel) NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message,
-	each func(prompt int, logits []float32) error) error {
+func (m *fakeModel) NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message, _ int,
+	each func(prompt, token int, logits []float32) error) error {
 	if behaves, ok := m.behaves[adapter]; ok {
 		adapter = behaves
 	}
 	for i, p := range prompts {
 		m.probed++
+		text := fmt.Sprint(p)
 		logits := make([]float32, 4)
 		for t := range logits {
-			logits[t] = float32(hash(p[0].Content, p[1].Content, t)%2001)/1000 - 1
+			logits[t] = float32(hash(text, t)%2001)/1000 - 1
 			if adapter != "" {
-				logits[t] += float32(hash(adapter, p[0].Content, t)%2001) / 2000
+				logits[t] += float32(hash(adapter, text, t)%2001) / 2000
 			}
 		}
-		if err := each(i, logits); err != nil {
+		if err := each(i, 0, logits); err != nil {
 			return err
 		}
 	}

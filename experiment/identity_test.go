@@ -66,7 +66,7 @@ func TestEveryFieldOfAPlanIsInTheIdentity(t *testing.T) {
 func TestEveryInputIsInTheIdentity(t *testing.T) {
 	free := map[string]string{
 		"Name": "a name in the artefacts, as the base model's", "GPUs": "counts gpu_hours alone",
-		"Date": "where the template reads the clock, below",
+		"Date": "where the template reads the clock, below", "effects": "what was measured, not an input",
 	}
 	study := makeInputs(t, smallPlan()).Study
 	change := map[string]func(in *Inputs){
@@ -80,6 +80,7 @@ func TestEveryInputIsInTheIdentity(t *testing.T) {
 		"Rows":     func(in *Inputs) { in.Rows = 9 },
 		"Settings": func(in *Inputs) { in.Settings = map[string]string{"program": "x"} },
 		"Date":     func(in *Inputs) { in.Date = in.Date.Add(time.Second) },
+		"effects":  func(in *Inputs) { in.effects = map[string]AdapterEffect{"source_0": {Prompts: 1}} },
 		"Prompts":  func(in *Inputs) { other := *in.Prompts; other.SHA256 = "cc"; in.Prompts = &other },
 	}
 	base := inputsOf(study).manifest(time.Now()).Identity

@@ -23,10 +23,11 @@ type Model interface {
 	LastStates(ctx context.Context, adapter string, prompts [][]engine.Message, layers []int,
 		each func(prompt int, states [][]float32) error) error
 
-	// NextLogits calls each once for every prompt, as LastStates does, with the logits of
-	// the token that follows it, one for every token of the vocabulary.
-	NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message,
-		each func(prompt int, logits []float32) error) error
+	// NextLogits calls each for the last tokens of every prompt, so many or all that there
+	// are, with the logits of the token that follows, one for every token of the
+	// vocabulary. Of one prompt the calls come in order; otherwise it is as LastStates.
+	NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message, last int,
+		each func(prompt, token int, logits []float32) error) error
 
 	Layers() int     // decoder layers
 	HiddenSize() int // components of a hidden state

@@ -246,25 +246,27 @@ func (m *EngineModel) Answers(ctx context.Context, chats [][]engine.Message, ans
 		tokens[k] = ids[0]
 	}
 	out := make([][]float64, len(chats))
-	err := m.NextLogits(ctx, "", chats, func(i int, logits []float32) error {
+	err := m.NextLogits(ctx, "", chats, 1, func(i, _ int, logits []float32) error {
 		out[i] = softmax(logits, tokens)
 		return nil
 	})
 	return out, err
 }
 
-// NextLogits reads what follows the prompts.
-func (m *EngineModel) NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message,
-	each func(prompt int, logits []float32) error) error {
+// NextLogits reads what follows the last tokens of the prompts.
+func (m *EngineModel) NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message, last int,
+	each func(prompt, token int, logits []float32) error) error {
 	items := make([]engine.Forced, len(prompts))
 	for i, p := range prompts {
 		ids, err := m.Tokenizer().EncodeChat(p)
 		if err != nil {
 			return fmt.Errorf("prompt %d: %w", i, err)
 		}
-		items[i] = engine.Forced{Prompt: ids, Continuation: []int32{0}} // any token: it is not computed
+		at := len(ids) - min(last, len(ids)) + 1
+		// Any token serves as the last: it is not computed.
+		items[i] = engine.Forced{Prompt: ids[:at], Continuation: append(slices.Clone(ids[at:]), 0)}
 	}
-	return m.Logits(ctx, items, adapter, func(i, _ int, logits []float32) error { return each(i, logits) })
+	return m.Logits(ctx, items, adapter, each)
 }
 
 // softmax is over the given tokens alone.

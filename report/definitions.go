@@ -38,7 +38,7 @@ var definitions = []definition{
 	{"kendall-w", "Kendall's W", "Do the sources order the categories alike? 1: the same order everywhere. If m sources order at random, its mean is 1/m. Corrected for ties; p from chi-squared.", "Kendall and Babington Smith 1939"},
 	{"anchor", "anchor", "A source's adapters asked as a source, their own or another one: how well they learned the marker, and how it leaks between sources.", "experiment"},
 	{"drift", "anchor drift", "Distance of an anchor's rate from a reference rate that the analysis was given.", "analysis.AnchorRate"},
-	{"effect", "effect of an adapter", "Kullback-Leibler divergence KL(adapter || base) of the next token after a prompt, over the whole vocabulary at temperature 1, in nats: 0 where the adapter changes nothing, from 1e-6 an effect.", "experiment.AdapterEffect"},
+	{"effect", "effect of an adapter", "Kullback-Leibler divergence KL(adapter || base) of the next token, along the last tokens of some prompts, over the whole vocabulary at temperature 1, in nats: 0 where the adapter changes nothing, from 1e-6 an effect.", "experiment.AdapterEffect"},
 	{"compute", "compute", "What the completions cost, over all finished shards: wall time of the sampling over all attempts, that times the number of GPUs, new tokens, and completions that reached the limit of new tokens.", "analysis.Compute"},
 	{"ocean", "Big Five", "Do scores on the five traits, or the distance to the source in them, predict the rank of leakage beyond cosine? Nested rank regressions, and the same validated on sources or folds left out.", "analysis.Ocean"},
 }
