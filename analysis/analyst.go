@@ -12,8 +12,9 @@ import (
 // first one is kept in err.
 type analyst struct {
 	*dataset
-	opts Options
-	err  error
+	opts    Options
+	widened int // bootstrap intervals that had to be moved to their estimates
+	err     error
 }
 
 // reason is why a statistic is undefined.
@@ -39,8 +40,20 @@ func (a *analyst) zInterval(i stats.ZInterval, err error) Interval {
 	return a.interval(i.Interval, err)
 }
 
+// methodWidened is the Interval.Method of percentiles that left the estimate out.
+const methodWidened = "percentile_widened"
+
+// resampled says how the interval was read off the replicates, too.
 func (a *analyst) resampled(r stats.BootstrapResult, err error) Interval {
-	return a.interval(r.Interval, err)
+	out := a.interval(r.Interval, err)
+	if err == nil {
+		out.Method = r.Method.String()
+		if r.Widened {
+			out.Method = methodWidened
+			a.widened++
+		}
+	}
+	return out
 }
 
 func (a *analyst) correlation(n int, c stats.Correlation, err error) Correlation {

@@ -120,6 +120,9 @@ func (a *analyst) standingNotes(f *Full) {
 	if len(several) > 0 {
 		a.note("%s has several adapters; every adapter and seed is a column of its ICC", list(several))
 	}
+	if a.widened > 0 {
+		a.note("%d bootstrap intervals left their own estimate out and were widened to it (method %s): there the replicates are biased", a.widened, methodWidened)
+	}
 	if len(f.Seeds) == 1 {
 		a.note("one sampling seed: the agreement of seeds is unknown")
 	}

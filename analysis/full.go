@@ -84,6 +84,7 @@ type Input struct {
 type Interval struct {
 	Lower  *float64 `json:"ci_lo"`
 	Upper  *float64 `json:"ci_hi"`
+	Method string   `json:"method,omitempty"` // of a bootstrap: "bca"; "percentile" or "percentile_widened" where BCa fails
 	Reason string   `json:"reason,omitempty"` // why it is null
 }
 

@@ -21,12 +21,20 @@ const (
 type BootstrapMethod int
 
 const (
-	// BCa corrects for bias and skewness (Efron 1987); it needs the statistic to
-	// change when single units are left out.
+	// BCa corrects for bias and skewness (Efron 1987). Where the correction fails the
+	// interval is that of Percentile, and the result says so.
 	BCa BootstrapMethod = iota
 	// Percentile takes the quantiles as they are.
 	Percentile
 )
+
+// String is the method's name in files.
+func (m BootstrapMethod) String() string {
+	if m == Percentile {
+		return "percentile"
+	}
+	return "bca"
+}
 
 // Bootstrap makes intervals by resampling with replacement. Its methods differ in
 // what they resample: independent units ([Bootstrap.Run], [Bootstrap.Mean],
@@ -49,10 +57,12 @@ type Bootstrap struct {
 // BootstrapResult is an estimate with its bootstrap interval.
 type BootstrapResult struct {
 	Interval
-	Estimate  float64 // the statistic of the data themselves
-	SE        float64 // standard deviation of the resampled statistics
-	Resamples int     // drawn, with those in Undefined
-	Undefined int     // resamples on which the statistic had no value
+	Estimate  float64         // the statistic of the data themselves; the interval holds it
+	SE        float64         // standard deviation of the resampled statistics
+	Resamples int             // drawn, with those in Undefined
+	Undefined int             // resamples on which the statistic had no value
+	Method    BootstrapMethod // that gave the interval: Percentile where BCa fails
+	Widened   bool            // the percentiles left the estimate out; a bound was moved to it
 }
 
 // Validate reports options out of range.
@@ -146,22 +156,14 @@ func (b Bootstrap) run(s scheme) (BootstrapResult, error) {
 	if err != nil {
 		return BootstrapResult{}, err
 	}
-	low, high := (1-b.Level)/2, (1+b.Level)/2
-	if b.Method == BCa {
-		jackknife, err := s.jackknife()
-		if err != nil {
-			return BootstrapResult{}, err
-		}
-		if low, high, err = bcaTails(estimate, replicates, jackknife, b.Level); err != nil {
-			return BootstrapResult{}, err
-		}
-	}
 	result := BootstrapResult{
-		Interval:  Interval{Lower: quantile(replicates, low), Upper: quantile(replicates, high), Level: b.Level},
 		Estimate:  estimate,
 		SE:        stat.StdDev(replicates, nil),
 		Resamples: b.Resamples,
 		Undefined: b.Resamples - len(replicates),
+	}
+	if err := b.bounds(&result, replicates, s); err != nil {
+		return BootstrapResult{}, err
 	}
 	return result, finite("bootstrap", result.Lower, result.Upper, result.SE)
 }
