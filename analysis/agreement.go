@@ -96,57 +96,6 @@ func (a *analyst) kendallSubset() (*KendallW, error) {
 	return &w, nil
 }
 
-// icc is the reliability of every source's shards as raters of its personas.
-func (a *analyst) icc(withAnchors bool) Ordered[ICC] {
-	out := Ordered[ICC]{}
-	for _, source := range a.sources {
-		keys := a.shardKeys(source)
-		if len(keys) == 0 {
-			continue
-		}
-		var table [][]float64
-		for _, r := range a.records {
-			if r.source != source || r.isAnchor() && !withAnchors || len(r.shards) != len(keys) {
-				continue
-			}
-			var row []float64
-			for _, s := range r.shards.All() {
-				row = append(row, s.Rate)
-			}
-			table = append(table, row)
-		}
-		out.Set(source, a.reliability(table, len(keys)))
-	}
-	return out
-}
-
-func (a *analyst) reliability(table [][]float64, seeds int) ICC {
-	out := ICC{NumPersonas: len(table), NumSeeds: seeds}
-	t, err := stats.NewTwoWay(table)
-	if err != nil {
-		out.Reason = a.reason(err)
-		out.CI.Reason, out.AgreementCI.Reason, out.MeanCI.Reason, out.OneWayCI.Reason = out.Reason, out.Reason, out.Reason, out.Reason
-		return out
-	}
-	out.MSRows, out.MSError, out.MSColumns = &t.MSRows, &t.MSError, &t.MSColumns
-	form := func(f stats.ICCForm) (*float64, Interval) {
-		r, err := stats.ICC(table, f)
-		if err != nil {
-			reason := a.reason(err)
-			if f == stats.ICC31 {
-				out.Reason = reason
-			}
-			return nil, Interval{Reason: reason}
-		}
-		return &r.Coefficient, a.interval(r.Interval(a.opts.Level))
-	}
-	out.ICC, out.CI = form(stats.ICC31)
-	out.Agreement, out.AgreementCI = form(stats.ICC21)
-	out.MeanICC, out.MeanCI = form(stats.ICC3K)
-	out.OneWay, out.OneWayCI = form(stats.ICC11)
-	return out
-}
-
 // anchors compares the adapters' rates on the source prompts with the reference.
 func (a *analyst) anchors(f *Full) {
 	f.AnchorCalibration = Ordered[Ordered[AnchorRate]]{}
@@ -199,8 +148,8 @@ func (a *analyst) anchor(r *record) AnchorRate {
 	drift := math.Abs(*r.rate - reference)
 	pass := drift <= a.opts.Anchors.threshold()+rounding
 	out.Reference, out.Drift, out.Pass = &reference, &drift, &pass
-	for _, s := range r.shards.All() {
-		d := math.Abs(s.Rate - reference)
+	for _, rate := range r.bySeed().All() {
+		d := math.Abs(rate.Value() - reference)
 		out.SeedDrift = larger(out.SeedDrift, &d)
 	}
 	return out

@@ -3,7 +3,6 @@ package analysis
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"personaprobe/internal/english"
 )
@@ -60,7 +59,7 @@ func (a *analyst) full(ctx context.Context) (*Full, error) {
 	a.anchors(f)
 	f.BootstrapCIs, f.BootstrapCIsBySeed = cellIntervals(f.Cells), a.cellIntervalsBySeed()
 	f.KruskalWallis, f.KruskalWallisBySeed = a.kruskalWallis(rates), a.kruskalWallis(seedRates)
-	f.ICC, f.ICCWithAnchors = a.icc(false), a.icc(true)
+	f.ICC, f.ICCWithAnchors, f.ICCAdapters = a.icc(false), a.icc(true), a.iccAdapters()
 	f.KendallW = a.kendallW(a.sources)
 	f.Covariates = a.covariateSummaries()
 	var err error
@@ -112,13 +111,11 @@ func (a *analyst) standingNotes(f *Full) {
 		a.note("%d %s for all sources: intervals that resample sources or categories have few pieces and are too narrow", n, english.Form(n, "source stands", "sources stand"))
 	}
 	var several []string
-	for _, source := range a.sources {
-		if slices.ContainsFunc(a.shardKeys(source), func(key string) bool { return key[0] == 't' }) {
-			several = append(several, source)
-		}
+	for source := range f.ICCAdapters.All() {
+		several = append(several, source)
 	}
 	if len(several) > 0 {
-		a.note("%s has several adapters; every adapter and seed is a column of its ICC", list(several))
+		a.note("%s: several adapters; icc is of the sampling seeds within an adapter, icc_adapters of the adapters; rates pool all, and their intervals do not cover how another adapter would leak", list(several))
 	}
 	if a.widened > 0 {
 		a.note("%d bootstrap intervals left their own estimate out and were widened to it (method %s): there the replicates are biased", a.widened, methodWidened)

@@ -34,7 +34,13 @@ func (a *analyst) compile() *experiment.Compiled {
 		out.RawRates.Set(source, raw)
 		var cells Ordered[experiment.CategoryStats]
 		for _, category := range a.categories {
-			if values := seedRates(a.bystanders(inCell(source, category))); len(values) > 0 {
+			var values []float64
+			for _, r := range a.bystanders(inCell(source, category)) {
+				for _, s := range r.shards.All() {
+					values = append(values, s.Rate)
+				}
+			}
+			if len(values) > 0 {
 				cells.Set(category, a.describe(values))
 			}
 		}

@@ -18,12 +18,13 @@ type Full struct {
 	AnchorCalibration   Ordered[Ordered[AnchorRate]]   `json:"anchor_calibration"` // source of the adapter, source of the prompt
 	KruskalWallis       Ordered[KruskalWallis]         `json:"kruskal_wallis"`     // by source: do categories differ, one rate per persona
 	BootstrapCIs        Ordered[Ordered[CellInterval]] `json:"bootstrap_cis"`      // source, category: mean of the personas' rates, personas resampled
-	ICC                 Ordered[ICC]                   `json:"icc"`                // by source: do seeds agree, bystanders only
+	ICC                 Ordered[ICC]                   `json:"icc"`                // by source: do sampling seeds of one adapter agree, bystanders only
 	KendallW            KendallW                       `json:"kendall_w"`          // do sources order the categories alike
 	AnchorDriftBySeed   *float64                       `json:"anchor_max_drift_seed_level"`
 	KruskalWallisBySeed Ordered[KruskalWallis]         `json:"kruskal_wallis_seed_level"` // the original's: one value per persona and seed
 	BootstrapCIsBySeed  Ordered[Ordered[CellInterval]] `json:"bootstrap_cis_seed_level"`  // the original's: values per persona and seed resampled, percentiles
 	ICCWithAnchors      Ordered[ICC]                   `json:"icc_with_anchors"`          // the original's: anchors are rows too
+	ICCAdapters         Ordered[ICC]                   `json:"icc_adapters"`              // by source with several adapters: do they agree, each over its seeds
 	KendallWSubset      *KendallW                      `json:"kendall_w_subset"`          // over Options.Judges alone; null without them
 
 	Format     int                           `json:"format"`     // of these additional fields
@@ -130,24 +131,6 @@ type KruskalWallis struct {
 	EtaSquared     *float64 `json:"eta_squared"`     // (H-groups+1)/(n-groups)
 	Adjusted
 	Reason string `json:"reason,omitempty"`
-}
-
-// ICC says how far sampling seeds agree on the rates of a source's personas.
-type ICC struct {
-	ICC         *float64 `json:"icc"` // ICC(3,1), consistency: (MSR-MSE)/(MSR+(k-1)MSE)
-	NumPersonas int      `json:"n_personas"`
-	MSRows      *float64 `json:"ms_rows"`
-	MSError     *float64 `json:"ms_error"`
-	MSColumns   *float64 `json:"ms_columns"`
-	NumSeeds    int      `json:"n_seeds"`
-	CI          Interval `json:"ci"`         // Shrout and Fleiss 1979
-	Agreement   *float64 `json:"icc_2_1"`    // ICC(2,1), absolute agreement
-	AgreementCI Interval `json:"icc_2_1_ci"` // McGraw and Wong 1996
-	MeanICC     *float64 `json:"icc_3_k"`    // ICC(3,k): of the mean over the seeds, which the study uses
-	MeanCI      Interval `json:"icc_3_k_ci"` // by the Spearman-Brown formula
-	OneWay      *float64 `json:"icc_1_1"`    // ICC(1,1): every persona's seeds are others
-	OneWayCI    Interval `json:"icc_1_1_ci"`
-	Reason      string   `json:"reason,omitempty"`
 }
 
 // KendallW is the concordance of sources on the categories' mean leakage, rank 1 the

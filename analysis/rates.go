@@ -183,7 +183,7 @@ func newCell(mean *float64, n int, ci Interval) CellInterval {
 	return c
 }
 
-// cellIntervalsBySeed is the original's variant: every persona counts once per shard.
+// cellIntervalsBySeed is the original's variant: every persona counts once per seed.
 func (a *analyst) cellIntervalsBySeed() Ordered[Ordered[CellInterval]] {
 	out := Ordered[Ordered[CellInterval]]{}
 	b := a.bootstrap()
@@ -203,12 +203,12 @@ func (a *analyst) cellIntervalsBySeed() Ordered[Ordered[CellInterval]] {
 	return out
 }
 
-// seedRates are the rates of every persona in every shard.
+// seedRates are the rates of every persona with every sampling seed.
 func seedRates(records []*record) []float64 {
 	var out []float64
 	for _, r := range records {
-		for _, s := range r.shards.All() {
-			out = append(out, s.Rate)
+		for _, rate := range r.bySeed().All() {
+			out = append(out, rate.Value())
 		}
 	}
 	return out

@@ -62,6 +62,53 @@ func (a *TwoWay) addSquares(table [][]float64, rowMeans, columnMeans []float64, 
 	}
 }
 
+// MeanTwoWay averages the analyses of several tables of one shape: the personas of one
+// source under each of its adapters, whose sampling seeds are columns of their own
+// table and not further columns of one. Degrees of freedom are those of one table, as
+// if the others added nothing, since they are of the same rows; so intervals and tests
+// made of the result are on the safe side.
+func MeanTwoWay(tables ...[][]float64) (TwoWay, error) {
+	const name = "mean of two-way analyses of variance"
+	if len(tables) == 0 {
+		return TwoWay{}, undefined(name, "there is no table")
+	}
+	mean, err := NewTwoWay(tables[0])
+	if err != nil {
+		return TwoWay{}, err
+	}
+	for i, table := range tables[1:] {
+		a, err := NewTwoWay(table)
+		if err != nil {
+			return TwoWay{}, err
+		}
+		if a.N != mean.N || a.K != mean.K {
+			return TwoWay{}, badInput(name, "table %d is %d x %d, the first is %d x %d", i+1, a.N, a.K, mean.N, mean.K)
+		}
+		mean.add(a)
+	}
+	mean.scale(1 / float64(len(tables)))
+	return mean, finite(name, mean.SSTotal, mean.MSRows, mean.MSError)
+}
+
+// sums are the fields that [MeanTwoWay] averages.
+func (a *TwoWay) sums() []*float64 {
+	return []*float64{
+		&a.GrandMean, &a.SSRows, &a.SSColumns, &a.SSError, &a.SSTotal, &a.MSRows, &a.MSColumns, &a.MSError, &a.MSWithin,
+	}
+}
+
+func (a *TwoWay) add(b TwoWay) {
+	for i, v := range b.sums() {
+		*a.sums()[i] += *v
+	}
+}
+
+func (a *TwoWay) scale(factor float64) {
+	for _, v := range a.sums() {
+		*v *= factor
+	}
+}
+
 // cancelled is the size, relative to its terms, below which a difference of mean
 // squares is rounding of zero.
 const cancelled = 1e-12
@@ -103,12 +150,17 @@ type Reliability struct {
 // It is undefined for fewer than 2 rows or columns and where the estimate of the
 // total variance is not positive, as in a table whose rows are all equal.
 func ICC(table [][]float64, form ICCForm) (Reliability, error) {
-	if form < ICC11 || form > ICC3K {
-		return Reliability{}, badInput("icc", "unknown form %d", int(form))
-	}
 	a, err := NewTwoWay(table)
 	if err != nil {
 		return Reliability{}, err
+	}
+	return a.ICC(form)
+}
+
+// ICC is [ICC] of a table that was analysed already, or of the mean of several.
+func (a TwoWay) ICC(form ICCForm) (Reliability, error) {
+	if form < ICC11 || form > ICC3K {
+		return Reliability{}, badInput("icc", "unknown form %d", int(form))
 	}
 	if a.MSRows == 0 && a.MSError == 0 {
 		return Reliability{}, undefined(form.String(), "neither rows nor error vary: 0/0")
