@@ -14,11 +14,40 @@ type Persona struct {
 	Exact    Interval `json:"clopper_pearson"` // likewise
 	Question Interval `json:"question_ci"`     // questions, and completions within, resampled (BCa)
 
+	// The interval to quote: Question where it is defined, else Wilson.
+	Interval       Interval       `json:"interval"`
+	IntervalMethod IntervalMethod `json:"interval_method"`           // "" where there is none
+	IntervalReason string         `json:"interval_reason,omitempty"` // why it is not over questions
+
 	NumQuestions int `json:"n_questions"` // behind Question; 0 if completions by question are unknown
 
 	Seeds      Ordered[SeedRate] `json:"seeds"`      // by shard
 	Cosines    Ordered[Number]   `json:"cosines"`    // with the source's centroid, by layer; empty for an anchor
 	Covariates Ordered[Number]   `json:"covariates"` // chars, words, tokens, jaccard, semantic: those known for any persona
+}
+
+// IntervalMethod is what Persona.Interval is.
+type IntervalMethod string
+
+// The methods.
+const (
+	OverQuestions IntervalMethod = "questions" // Persona.Question
+	WilsonScore   IntervalMethod = "wilson"    // Persona.Wilson, which takes completions as independent
+)
+
+// choose picks the interval of the rate, for this persona alone: one persona whose
+// completions all agree does not change the others' intervals. Resampling sees no
+// variance in such a persona, where Wilson's interval is still defined.
+func (p *Persona) choose() {
+	switch {
+	case p.Question.Lower != nil:
+		p.Interval, p.IntervalMethod = p.Question, OverQuestions
+	default:
+		p.Interval, p.IntervalReason = p.Wilson, p.Question.Reason
+		if p.Wilson.Lower != nil {
+			p.IntervalMethod = WilsonScore
+		}
+	}
 }
 
 // IsAnchor reports whether the persona is a source's own prompt.

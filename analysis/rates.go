@@ -28,12 +28,14 @@ func (a *analyst) persona(r *record) Persona {
 	if r.counts.Total == 0 {
 		const reason = "the number of completions is unknown"
 		p.Wilson.Reason, p.Exact.Reason, p.Question.Reason = reason, reason, reason
+		p.choose()
 		return p
 	}
 	p.Found, p.Total = &r.counts.Found, &r.counts.Total
 	p.Wilson = a.interval(stats.Wilson(r.counts.Found, r.counts.Total, a.opts.Level))
 	p.Exact = a.interval(stats.ClopperPearson(r.counts.Found, r.counts.Total, a.opts.Level))
 	p.Question = a.questionInterval(r)
+	p.choose()
 	return p
 }
 

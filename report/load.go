@@ -169,20 +169,9 @@ func bounds(i analysis.Interval) *interval {
 	return &interval{*i.Lower, *i.Upper}
 }
 
-// readPersonas takes the rates. All intervals are of one kind: the bootstrap over
-// questions where every persona has one, else Wilson's.
+// readPersonas takes the rates, each with the interval that the analysis chose for it.
 func (s *study) readPersonas() {
-	s.questions = true
-	for _, p := range s.full.Personas {
-		s.questions = s.questions && (p.Rate == nil || p.Question.Lower != nil)
-	}
-	s.rateInterval = s.level() + " Wilson intervals, which take completions as independent"
-	if s.questions {
-		s.rateInterval = s.level() + " bootstrap intervals over questions"
-	}
-	if !slices.ContainsFunc(s.full.Personas, func(p analysis.Persona) bool { return p.Wilson.Lower != nil }) {
-		s.questions, s.rateInterval = false, "missing, because the numbers of completions are unknown"
-	}
+	s.describeIntervals()
 	for row, p := range s.full.Personas {
 		if p.Rate == nil {
 			s.notes = append(s.notes, fmt.Sprintf("%s under %s has no rate and is left out.", p.ID, p.Source))
@@ -190,10 +179,7 @@ func (s *study) readPersonas() {
 		}
 		out := persona{
 			ID: p.ID, Source: p.Source, Category: p.Category, Prompt: p.Prompt, Rate: *p.Rate,
-			Interval: bounds(p.Wilson), Shards: make(map[string]float64), Row: row,
-		}
-		if s.questions {
-			out.Interval = bounds(p.Question)
+			Interval: bounds(p.Interval), Shards: make(map[string]float64), Row: row,
 		}
 		if p.Found != nil && p.Total != nil {
 			out.Found, out.Total = *p.Found, *p.Total
@@ -203,6 +189,26 @@ func (s *study) readPersonas() {
 			s.addShard(p.Source, key)
 		}
 		s.addPersona(p, out)
+	}
+}
+
+// describeIntervals puts in words what the intervals of the personas' rates are.
+func (s *study) describeIntervals() {
+	methods := make(map[analysis.IntervalMethod]int)
+	for _, p := range s.full.Personas {
+		methods[p.IntervalMethod]++
+	}
+	questions, wilson := methods[analysis.OverQuestions], methods[analysis.WilsonScore]
+	s.questions = questions > 0
+	switch {
+	case questions > 0 && wilson > 0:
+		s.rateInterval = fmt.Sprintf("%s bootstrap intervals over questions (Wilson's for %d of %d rates, for which resampling questions gives none)", s.level(), wilson, questions+wilson)
+	case questions > 0:
+		s.rateInterval = s.level() + " bootstrap intervals over questions"
+	case wilson > 0:
+		s.rateInterval = s.level() + " Wilson intervals, which take completions as independent"
+	default:
+		s.rateInterval = "missing, because the numbers of completions are unknown"
 	}
 }
 

@@ -39,7 +39,7 @@ type study struct {
 	hasTexts   bool                // the page has completions
 
 	// What the intervals are, for captions and tables.
-	questions, crossed                      bool // of rates: over questions; of means: over questions too
+	questions, crossed                      bool // of any rate: over questions; of means: over questions too
 	rateInterval, cellInterval, rhoInterval string
 }
 

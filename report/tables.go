@@ -158,14 +158,14 @@ func (s *study) categoryTable() table {
 
 // personaTable is the study's persona comparison: every bystander with its source.
 func (s *study) personaTable() table {
-	interval, def := "Wilson", "wilson"
+	def := "wilson"
 	if s.questions {
-		interval, def = "over questions", "question-ci"
+		def = "question-ci" // of most; the others' cells have their own
 	}
 	t := table{
 		ID: "personas", Title: "Personas", Source: ref{File: fullFile, Path: "/personas"}, Filter: true,
 		Caption: "Every bystander under its source's adapter; intervals are " + s.rateInterval + ".",
-		Columns: []column{{"persona", ""}, {"source", ""}, {"category", ""}, {"leakage", "rate"}, {interval, def}, {"marked", "counts"}, {"of", "counts"}},
+		Columns: []column{{"persona", ""}, {"source", ""}, {"category", ""}, {"leakage", "rate"}, {"interval", def}, {"marked", "counts"}, {"of", "counts"}},
 	}
 	if s.hasTexts {
 		t.Caption += " A persona's name opens its completions."

@@ -186,11 +186,11 @@ func bracketed(n number) phrase {
 
 // rateSpan is the interval of a persona's rate that the report shows throughout.
 func (s *study) rateSpan(p persona) number {
-	full := s.full.Personas[p.Row]
-	if s.questions {
-		return span(full.Question, percent, "question-ci", "personas", fmt.Sprint(p.Row), "question_ci")
+	full, def := s.full.Personas[p.Row], "question-ci"
+	if full.IntervalMethod == analysis.WilsonScore {
+		def = "wilson"
 	}
-	return span(full.Wilson, percent, "wilson", "personas", fmt.Sprint(p.Row), "wilson")
+	return span(full.Interval, percent, def, "personas", fmt.Sprint(p.Row), "interval")
 }
 
 func (s *study) sayAnchors() phrase {
