@@ -79,26 +79,22 @@ func (a *analyst) kendallW(judges []string) KendallW {
 	return out
 }
 
-// kendallSubset is kendallW over the judges of the options.
-func (a *analyst) kendallSubset() (*KendallW, error) {
-	if len(a.opts.Judges) == 0 {
-		return nil, nil //nolint:nilnil // not asked for
-	}
+// checkJudges reports judges that are not sources with data.
+func (a *analyst) checkJudges() error {
 	for i, judge := range a.opts.Judges {
 		if !slices.Contains(a.sources, judge) {
-			return nil, fmt.Errorf("%w: options: judge %q is not a source with data; those are %s", ErrInput, judge, list(a.sources))
+			return fmt.Errorf("%w: options: judge %q is not a source with data; those are %s", ErrInput, judge, list(a.sources))
 		}
 		if slices.Contains(a.opts.Judges[:i], judge) {
-			return nil, fmt.Errorf("%w: options: judge %q is given twice", ErrInput, judge)
+			return fmt.Errorf("%w: options: judge %q is given twice", ErrInput, judge)
 		}
 	}
-	w := a.kendallW(a.opts.Judges)
-	return &w, nil
+	return nil
 }
 
 // anchors compares the adapters' rates on the source prompts with the reference.
 func (a *analyst) anchors(f *Full) {
-	f.AnchorCalibration = Ordered[Ordered[AnchorRate]]{}
+	f.Anchors, f.AnchorCalibration = Ordered[Ordered[AnchorRate]]{}, a.calibrate()
 	for _, source := range a.sources {
 		row := Ordered[AnchorRate]{}
 		for _, r := range a.records {
@@ -111,14 +107,14 @@ func (a *analyst) anchors(f *Full) {
 			f.AnchorDriftBySeed = larger(f.AnchorDriftBySeed, rate.SeedDrift)
 		}
 		if len(row) > 0 {
-			f.AnchorCalibration.Set(source, row)
+			f.Anchors.Set(source, row)
 		}
 	}
 	switch {
-	case len(f.AnchorCalibration) == 0:
-		a.miss("anchors (personas of category \"anchor\" with counts)", "anchor_calibration is empty and anchor_max_drift null")
+	case len(f.Anchors) == 0:
+		a.miss("anchors (personas of category \"anchor\" with counts)", "anchors and anchor_calibration are empty and anchor_max_drift null")
 	case a.opts.Anchors == nil:
-		a.miss("reference rates of the anchors", "anchor_calibration has no drift and anchor_max_drift is null")
+		a.miss("reference rates of the anchors", "anchors and anchor_calibration have no drift and anchor_max_drift is null")
 	}
 }
 
@@ -137,22 +133,33 @@ func (a *analyst) anchor(r *record) AnchorRate {
 	for key, s := range r.shards.All() {
 		out.Seeds.Set(key, &s.Rate)
 	}
-	if a.opts.Anchors == nil {
+	out.Reference, out.Drift = a.drift(r, *r.rate)
+	if out.Reference == nil {
+		if a.opts.Anchors != nil {
+			a.miss(fmt.Sprintf("reference rate of the adapter %s on the prompt of %s", r.source, anchorOf(r.id)), "no drift for it")
+		}
 		return out
 	}
-	reference, ok := a.opts.Anchors.Rates[[2]string{r.source, anchorOf(r.id)}]
-	if !ok {
-		a.miss(fmt.Sprintf("reference rate of the adapter %s on the prompt of %s", r.source, anchorOf(r.id)), "no drift for it")
-		return out
-	}
-	drift := math.Abs(*r.rate - reference)
-	pass := drift <= a.opts.Anchors.threshold()+rounding
-	out.Reference, out.Drift, out.Pass = &reference, &drift, &pass
+	pass := *out.Drift <= a.opts.Anchors.threshold()+rounding
+	out.Pass = &pass
 	for _, rate := range r.bySeed().All() {
-		d := math.Abs(rate.Value() - reference)
-		out.SeedDrift = larger(out.SeedDrift, &d)
+		_, drift := a.drift(r, rate.Value())
+		out.SeedDrift = larger(out.SeedDrift, drift)
 	}
 	return out
+}
+
+// drift compares a rate of an anchor with its reference; both are nil without one.
+func (a *analyst) drift(r *record, rate float64) (reference, drift *float64) {
+	if a.opts.Anchors == nil {
+		return nil, nil
+	}
+	want, ok := a.opts.Anchors.Rates[[2]string{r.source, anchorOf(r.id)}]
+	if !ok {
+		return nil, nil
+	}
+	d := math.Abs(rate - want)
+	return &want, &d
 }
 
 // larger is the larger of two numbers that may be missing.

@@ -9,7 +9,7 @@ import (
 
 // format is the version of the fields that full_analysis.json has beyond the
 // original's.
-const format = 1
+const format = 2
 
 // Analyze computes every number from the artefacts in dir: a run directory, finished
 // or not, or a folder with a cosine_analysis.json, with marker_eval.json files in
@@ -36,6 +36,9 @@ func Analyze(ctx context.Context, dir string, opts Options) (*Full, error) {
 }
 
 func (a *analyst) full(ctx context.Context) (*Full, error) {
+	if err := a.checkJudges(); err != nil {
+		return nil, err
+	}
 	f := &Full{
 		Experiment: a.opts.Experiment, NumSources: len(a.sources), Seeds: orEmpty(a.seeds),
 		NumPersonas: max(a.nominal, 0), Categories: orEmpty(a.categories),
@@ -57,15 +60,11 @@ func (a *analyst) full(ctx context.Context) (*Full, error) {
 	}
 	a.summaries(f)
 	a.anchors(f)
-	f.BootstrapCIs, f.BootstrapCIsBySeed = cellIntervals(f.Cells), a.cellIntervalsBySeed()
+	f.BootstrapCIs, f.BootstrapCIsBySeed = a.cellIntervals(rates), a.cellIntervals(seedRates)
 	f.KruskalWallis, f.KruskalWallisBySeed = a.kruskalWallis(rates), a.kruskalWallis(seedRates)
 	f.ICC, f.ICCWithAnchors, f.ICCAdapters = a.icc(false), a.icc(true), a.iccAdapters()
-	f.KendallW = a.kendallW(a.sources)
+	f.KendallW, f.KendallWSources = a.kendallW(a.judges()), a.kendallW(a.sources)
 	f.Covariates = a.covariateSummaries()
-	var err error
-	if f.KendallWSubset, err = a.kendallSubset(); err != nil {
-		return nil, err
-	}
 	if err := a.allLayers(ctx, f); err != nil {
 		return nil, err
 	}
@@ -94,7 +93,7 @@ func (a *analyst) allLayers(ctx context.Context, f *Full) error {
 	var best *float64
 	for i, l := range layers {
 		if rho := l.Aggregate.Spearman.Coefficient; rho != nil && (best == nil || *rho > *best) {
-			best, f.BestLayer = rho, &names[i]
+			best, f.BestLayer, f.BestIndex = rho, &names[i], &layers[i].Layer
 		}
 	}
 	var err error

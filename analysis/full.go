@@ -6,44 +6,47 @@ import "personaprobe/experiment"
 type Ordered[V any] = experiment.Ordered[V]
 
 // Full is full_analysis.json. The first block has the original study's fields, under
-// their names; what follows is beyond it. Pointers are null where the number is
-// undefined or its input is missing.
+// their names and in their shapes; what follows is beyond it. Pointers are null where
+// the number is undefined or its input is missing.
 type Full struct {
-	Experiment          string                         `json:"experiment"`
-	NumSources          int                            `json:"n_sources"` // with data
-	Seeds               []uint64                       `json:"seeds"`     // sampling seeds
-	NumPersonas         int                            `json:"n_taxonomy_personas"`
-	Categories          []string                       `json:"categories"`
-	AnchorMaxDrift      *float64                       `json:"anchor_max_drift"`   // largest |rate - reference| of rates over all seeds
-	AnchorCalibration   Ordered[Ordered[AnchorRate]]   `json:"anchor_calibration"` // source of the adapter, source of the prompt
-	KruskalWallis       Ordered[KruskalWallis]         `json:"kruskal_wallis"`     // by source: do categories differ, one rate per persona
-	BootstrapCIs        Ordered[Ordered[CellInterval]] `json:"bootstrap_cis"`      // source, category: mean of the personas' rates, personas resampled
-	ICC                 Ordered[ICC]                   `json:"icc"`                // by source: do sampling seeds of one adapter agree, bystanders only
-	KendallW            KendallW                       `json:"kendall_w"`          // do sources order the categories alike
+	Experiment        string                                    `json:"experiment"`
+	NumSources        int                                       `json:"n_sources"` // with data
+	Seeds             []uint64                                  `json:"seeds"`     // sampling seeds
+	NumPersonas       int                                       `json:"n_taxonomy_personas"`
+	Categories        []string                                  `json:"categories"`
+	AnchorMaxDrift    *float64                                  `json:"anchor_max_drift"`   // largest |rate - reference| of rates over all seeds
+	AnchorCalibration Ordered[Ordered[Ordered[OriginalAnchor]]] `json:"anchor_calibration"` // source of the adapter, seed, anchor_<source of the prompt>; see Anchors
+	KruskalWallis     Ordered[KruskalWallis]                    `json:"kruskal_wallis"`     // by source: do categories differ, one rate per persona
+	BootstrapCIs      Ordered[Ordered[CellInterval]]            `json:"bootstrap_cis"`      // source, category: mean of the personas' rates, personas resampled, percentiles; see Cells
+	ICC               Ordered[ICC]                              `json:"icc"`                // by source: do sampling seeds of one adapter agree, bystanders only
+	KendallW          KendallW                                  `json:"kendall_w"`          // do the judges order the categories alike: Options.Judges, else the original's
+
+	KendallWSources     KendallW                       `json:"kendall_w_all_sources"`
+	Anchors             Ordered[Ordered[AnchorRate]]   `json:"anchors"` // source of the adapter, source of the prompt
 	AnchorDriftBySeed   *float64                       `json:"anchor_max_drift_seed_level"`
 	KruskalWallisBySeed Ordered[KruskalWallis]         `json:"kruskal_wallis_seed_level"` // the original's: one value per persona and seed
 	BootstrapCIsBySeed  Ordered[Ordered[CellInterval]] `json:"bootstrap_cis_seed_level"`  // the original's: values per persona and seed resampled, percentiles
 	ICCWithAnchors      Ordered[ICC]                   `json:"icc_with_anchors"`          // the original's: anchors are rows too
 	ICCAdapters         Ordered[ICC]                   `json:"icc_adapters"`              // by source with several adapters: do they agree, each over its seeds
-	KendallWSubset      *KendallW                      `json:"kendall_w_subset"`          // over Options.Judges alone; null without them
 
 	Format     int                           `json:"format"`     // of these additional fields
 	BaseModel  string                        `json:"base_model"` // "" if no file names it
 	Marker     string                        `json:"marker"`     // "" if no completions were read
 	Settings   Settings                      `json:"settings"`
 	Sources    []string                      `json:"sources"`
-	Layers     Ordered[Layer]                `json:"layers"`      // "layer_<L>"
-	BestLayer  *string                       `json:"best_layer"`  // key in Layers of the largest aggregate rho; chosen on the data it is judged by
-	LayerTests []LayerComparison             `json:"layer_tests"` // every pair of layers
-	Ocean      *Ocean                        `json:"ocean"`       // null without scores
-	Cells      Ordered[Ordered[RateSummary]] `json:"cells"`       // source, category: bystanders
-	BySource   Ordered[RateSummary]          `json:"by_source"`   // bystanders
-	ByCategory Ordered[RateSummary]          `json:"by_category"` // bystanders
-	Covariates Ordered[CovariateSummary]     `json:"covariates"`  // bystanders
-	Personas   []Persona                     `json:"personas"`    // bystanders, then anchors, source by source
-	Missing    []Missing                     `json:"missing"`     // what could not be computed, and why
-	Notes      []string                      `json:"notes"`       // what to know before quoting a number
-	Inputs     []Input                       `json:"inputs"`      // files read
+	Layers     Ordered[Layer]                `json:"layers"`         // "layer_<L>"
+	BestIndex  *int                          `json:"best_layer"`     // of the largest aggregate rho; chosen on the data it is judged by
+	BestLayer  *string                       `json:"best_layer_key"` // its key in Layers
+	LayerTests []LayerComparison             `json:"layer_tests"`    // every pair of layers
+	Ocean      *Ocean                        `json:"ocean"`          // null without scores
+	Cells      Ordered[Ordered[RateSummary]] `json:"cells"`          // source, category: bystanders
+	BySource   Ordered[RateSummary]          `json:"by_source"`      // bystanders
+	ByCategory Ordered[RateSummary]          `json:"by_category"`    // bystanders
+	Covariates Ordered[CovariateSummary]     `json:"covariates"`     // bystanders
+	Personas   []Persona                     `json:"personas"`       // bystanders, then anchors, source by source
+	Missing    []Missing                     `json:"missing"`        // what could not be computed, and why
+	Notes      []string                      `json:"notes"`          // what to know before quoting a number
+	Inputs     []Input                       `json:"inputs"`         // files read
 
 	Compute *Compute `json:"compute"` // what the completions cost; null if no summary.json says it
 
@@ -108,16 +111,6 @@ type RateSummary struct {
 
 // Number is a number that may be undefined.
 type Number = *float64
-
-// CellInterval is a bootstrap interval for a cell's mean, in the original's fields.
-type CellInterval struct {
-	Mean   *float64 `json:"mean"`
-	Lower  *float64 `json:"ci_lo"`
-	Upper  *float64 `json:"ci_hi"`
-	Width  *float64 `json:"ci_width"`
-	N      int      `json:"n"`                // values resampled: personas, or personas x seeds
-	Reason string   `json:"reason,omitempty"` // why the bounds are null
-}
 
 // KruskalWallis tests whether the categories of a source have the same distribution
 // of leakage (or of cosine), with the correction for ties.

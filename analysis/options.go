@@ -28,12 +28,12 @@ const (
 	defaultResamples    = 2000
 	defaultPermutations = 9999
 	defaultFolds        = 10
-	defaultExperiment   = "persona_leakage"
+	defaultExperiment   = "persona_taxonomy" // the original's
 )
 
 // Options are the choices of an analysis. The zero value is the usual one.
 type Options struct {
-	Experiment string // name in full_analysis.json; "": persona_leakage
+	Experiment string // name in full_analysis.json; "": persona_taxonomy, as in the original
 
 	// Personas is a taxonomy file, for prompts. "" means the run's taxonomy.json, and
 	// without that the prompts of the marker_eval.json files.
@@ -48,8 +48,8 @@ type Options struct {
 	Seed         uint64  // of resampling
 	Folds        int     // of the cross-validation at random; 0: 10
 
-	// Judges are sources for a second Kendall's W over them alone, such as those that
-	// leak widely. Name them before looking at the data.
+	// Judges are the sources of Full.KendallW, such as those that leak widely; name them
+	// before looking at the data. nil: the original's three, else all sources.
 	Judges []string
 	// Tokens is the length of each persona's prompt by persona id. nil: those in
 	// summary.json, else "tokens" or "qwen_tokens" of the personas file.

@@ -160,51 +160,6 @@ func (a *analyst) summaries(f *Full) {
 	}
 }
 
-// cellIntervals are the original's table of bootstrap intervals, with one value per
-// persona: the same intervals as in Full.Cells.
-func cellIntervals(cells Ordered[Ordered[RateSummary]]) Ordered[Ordered[CellInterval]] {
-	out := Ordered[Ordered[CellInterval]]{}
-	for source, row := range cells.All() {
-		intervals := Ordered[CellInterval]{}
-		for category, s := range row.All() {
-			if s.N > 0 {
-				intervals.Set(category, newCell(s.Mean, s.N, s.PersonaCI))
-			}
-		}
-		out.Set(source, intervals)
-	}
-	return out
-}
-
-func newCell(mean *float64, n int, ci Interval) CellInterval {
-	c := CellInterval{Mean: mean, Lower: ci.Lower, Upper: ci.Upper, N: n, Reason: ci.Reason}
-	if ci.Lower != nil {
-		width := *ci.Upper - *ci.Lower
-		c.Width = &width
-	}
-	return c
-}
-
-// cellIntervalsBySeed is the original's variant: every persona counts once per seed.
-func (a *analyst) cellIntervalsBySeed() Ordered[Ordered[CellInterval]] {
-	out := Ordered[Ordered[CellInterval]]{}
-	b := a.bootstrap()
-	b.Method = stats.Percentile
-	for _, source := range a.sources {
-		intervals := Ordered[CellInterval]{}
-		for _, category := range a.categories {
-			values := seedRates(a.bystanders(inCell(source, category)))
-			if len(values) > 0 {
-				intervals.Set(category, newCell(mean(values), len(values), a.resampled(b.Mean(values))))
-			}
-		}
-		if len(intervals) > 0 {
-			out.Set(source, intervals)
-		}
-	}
-	return out
-}
-
 // seedRates are the rates of every persona with every sampling seed.
 func seedRates(records []*record) []float64 {
 	var out []float64

@@ -24,7 +24,6 @@ func TestReferenceLayer(t *testing.T) {
 	readFile(t, filepath.Join(dir, "expected_layer15.json"), &expected)
 	f := analyse(t, cosineFolder(t, pairs), Options{
 		Personas: filepath.Join(dir, "personas_original.json"), Resamples: 100, Permutations: 99,
-		Judges: []string{"software_engineer", "assistant", "kindergarten_teacher"},
 	})
 	layer, _ := f.Layers.Get("layer_15")
 	got := tree{
@@ -35,7 +34,7 @@ func TestReferenceLayer(t *testing.T) {
 		"covariates":                         covariateTree(f, layer),
 		"kruskal_wallis_leakage_by_category": group(f.KruskalWallis, kruskalTree),
 		"kruskal_wallis_cosine_by_category":  group(layer.CosineByCategory, kruskalTree),
-		"kendall_w":                          tree{"all_sources": kendallTree(f.KendallW), "leaky_sources": kendallTree(*f.KendallWSubset)},
+		"kendall_w":                          tree{"all_sources": kendallTree(f.KendallWSources), "leaky_sources": kendallTree(f.KendallW)},
 		"leakage_cells":                      group(f.Cells, func(row Ordered[RateSummary]) any { return group(row, rateTree) }),
 		"cosine_cells":                       group(layer.Categories, func(row Ordered[CosineSummary]) any { return group(row, cosineTree) }),
 		"linear_fit": tree{"slope": layer.Fit.Slope, "intercept": layer.Fit.Intercept, "r2": layer.Fit.R2,
@@ -249,7 +248,7 @@ func TestReferenceAnchors(t *testing.T) {
 	f := analyse(t, folder, opts)
 	const half = 0.0005 + 1e-9 // the published means have three decimals
 	for _, row := range file.Rows {
-		rates, _ := f.AnchorCalibration.Get(row.Adapter)
+		rates, _ := f.Anchors.Get(row.Adapter)
 		rate, ok := rates.Get(row.Anchor)
 		if !ok || rate.Drift == nil || math.Abs(*rate.Drift-row.Drift) > half || rate.Pass == nil || !*rate.Pass {
 			t.Errorf("%s on %s: %+v, want a drift of %v", row.Adapter, row.Anchor, rate, row.Drift)

@@ -90,8 +90,10 @@ func (f *Full) writePartial(b *strings.Builder) {
 }
 
 func (f *Full) writeFacts(b *strings.Builder) {
-	if w := f.KendallW; w.W != nil {
-		fmt.Fprintf(b, "Kendall's W of %d sources over %d categories: %.3f, p %.2g\n", w.NumJudges, w.NumItems, *w.W, *w.P)
+	for i, w := range []KendallW{f.KendallWSources, f.KendallW} {
+		if w.W != nil && (i == 0 || w.NumJudges < f.KendallWSources.NumJudges) {
+			fmt.Fprintf(b, "Kendall's W of %d sources over %d categories: %.3f, p %.2g\n", w.NumJudges, w.NumItems, *w.W, *w.P)
+		}
 	}
 	if f.AnchorMaxDrift != nil {
 		fmt.Fprintf(b, "Largest drift of an anchor: %.1f points\n", 100**f.AnchorMaxDrift)

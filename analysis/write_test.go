@@ -3,7 +3,6 @@ package analysis
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 )
 
@@ -178,77 +176,4 @@ func TestForeignFilesStay(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// TestOriginalFields reads the files as a script for the original study's does: by its
-// field names, with its types, and no others.
-func TestOriginalFields(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := analyse(t, smallDesign().write(t), quick).Write(dir); err != nil {
-		t.Fatal(err)
-	}
-	type object = map[string]any
-	number, text, list := 0.0, "", []any{}
-	check := func(file string, shape object) {
-		t.Helper()
-		var got object
-		readFile(t, filepath.Join(dir, file), &got)
-		mustFit(t, file, shape, got)
-	}
-	check(fullFile, object{
-		"experiment": text, "n_sources": number, "seeds": list, "n_taxonomy_personas": number, "categories": list,
-		"anchor_max_drift": nil, "anchor_calibration": object{"a": object{"a": object{}}},
-		"kruskal_wallis": object{"a": object{"H": number, "p": number, "n_groups": number}},
-		"bootstrap_cis":  object{"a": object{"x": object{"mean": number, "ci_lo": number, "ci_hi": number, "ci_width": number, "n": number}}},
-		"icc":            object{"a": object{"icc": number, "n_personas": number, "ms_rows": number, "ms_error": number}},
-		"kendall_w":      object{"W": number, "chi2": number, "df": number, "p": number, "n_judges": number, "n_items": number},
-	})
-	check(compiledFile, object{
-		"sources": list, "seeds": list, "categories": list, "n_taxonomy_personas": number, "n_anchors": number,
-		"category_summary": object{"a": object{"x": object{"mean": number, "min": number, "max": number, "std": number, "n": number}}},
-		"raw_rates":        object{"a": object{"1": object{"a_x_0": number}}},
-	})
-}
-
-// mustFit checks that got has the members of shape, of the same types.
-func mustFit(t *testing.T, path string, shape, got any) {
-	t.Helper()
-	want, isObject := shape.(map[string]any)
-	if !isObject {
-		if shape != nil && cmp.Diff(kindOf(shape), kindOf(got)) != "" {
-			t.Errorf("%s is %s, want %s", path, kindOf(got), kindOf(shape))
-		}
-		return
-	}
-	members, ok := got.(map[string]any)
-	if !ok {
-		t.Errorf("%s is %s, want an object", path, kindOf(got))
-		return
-	}
-	for name, child := range want {
-		v, known := members[name]
-		if !known {
-			t.Errorf("%s has no %q", path, name)
-			continue
-		}
-		mustFit(t, path+"."+name, child, v)
-	}
-}
-
-func kindOf(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil || len(data) == 0 {
-		return "nothing"
-	}
-	switch data[0] {
-	case '"':
-		return "text"
-	case '[':
-		return "a list"
-	case '{':
-		return "an object"
-	case 'n':
-		return "null"
-	}
-	return "a number"
 }

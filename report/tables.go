@@ -234,14 +234,14 @@ func float(n *int) *float64 {
 
 func (s *study) anchorTable() table {
 	t := table{
-		ID: "anchors", Title: "Anchors: adapters asked as sources", Source: ref{File: fullFile, Path: "/anchor_calibration"},
+		ID: "anchors", Title: "Anchors: adapters asked as sources", Source: ref{File: fullFile, Path: "/anchors"},
 		Caption: "The diagonal says how well each source's adapters learned the marker, the rest how it leaks " +
 			"between sources. Wilson intervals at " + s.level() + ".",
 		Columns: []column{{"adapter", ""}, {"asked as", ""}, {"rate", "anchor"}, {"Wilson", "wilson"}, {"marked", "counts"}, {"of", "counts"}, {"reference", "drift"}, {"drift", "drift"}},
 	}
-	for adapter, prompts := range s.full.AnchorCalibration.All() {
+	for adapter, prompts := range s.full.Anchors.All() {
 		for prompt, a := range prompts.All() {
-			at := func(f string) []string { return []string{"anchor_calibration", adapter, prompt, f} }
+			at := func(f string) []string { return []string{"anchors", adapter, prompt, f} }
 			const none = "no reference rate was given"
 			t.Rows = append(t.Rows, s.opens(row{Strong: adapter == prompt, Cells: []cell{
 				label(words(adapter)), label(words(prompt)), num(in(a.Rate, percent, "anchor", "", at("rate")...)), num(span(a.Wilson, percent, "wilson", at("wilson")...)),

@@ -219,11 +219,11 @@ func (s *study) ownAnchors() []persona {
 }
 
 func (s *study) sayConcordance() phrase {
-	w := s.full.KendallW
+	w := s.full.KendallWSources
 	if w.W == nil {
 		return nil
 	}
-	at := func(f string) []string { return []string{"kendall_w", f} }
+	at := func(f string) []string { return []string{"kendall_w_all_sources", f} }
 	return say("The ", counted(w.NumJudges, "source", at("n_judges")...), " order the ",
 		counted(w.NumItems, "category", at("n_items")...), " with a concordance of W = ",
 		in(w.W, two, "kendall-w", "", at("W")...), " (p = ", in(w.P, pValue, "kendall-w", "", at("p")...), ").")

@@ -43,7 +43,7 @@ is listed; everything else is computed. docs/statistics.md defines every number.
 			&cli.StringFlag{Name: "ocean", Usage: "`FILE` of Big Five scores, .json or .csv", Destination: &o.Ocean},
 			&cli.BoolFlag{Name: "rate-ocean", Usage: "let --model rate the personas' Big Five; writes ocean.json", Destination: &o.RateOcean},
 			&cli.StringFlag{Name: "anchors", Usage: "`FILE` of earlier rates of the anchors, .json or .csv", Destination: &o.Anchors},
-			&cli.StringSliceFlag{Name: "judges", Usage: "sources for a second Kendall's W, comma-separated"},
+			&cli.StringSliceFlag{Name: "judges", Usage: "`SOURCES` of kendall_w, comma-separated (default: the original study's three, else all)"},
 			&cli.StringFlag{Name: "marker", Usage: "substring counted where no manifest says it (default: [ZLT])", Destination: &o.Marker},
 			&cli.Float64Flag{Name: "level", Value: 0.95, Usage: "coverage of the intervals", Destination: &o.Level},
 			&cli.IntFlag{Name: "resamples", Value: 2000, Usage: "of every bootstrap", Destination: &o.Resamples},
