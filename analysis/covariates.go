@@ -27,7 +27,14 @@ func (d *dataset) taxonomy(opts Options) (*experiment.Taxonomy, error) {
 		return nil, err
 	}
 	if path == opts.Personas {
-		d.addInput(path, t.Document.SHA256(), true) // the user's own: nothing to be said
+		d.addInput(path, t.Document.SHA256(), true, "personas") // the user's own: no list has it
+	} else if err := d.hashExisting(taxonomyFile); err != nil {
+		return nil, err
+	}
+	if path != opts.Personas && exists(filepath.Join(d.dir, manifestFile)) {
+		if err := d.checkTaxonomy(t); err != nil {
+			return nil, err
+		}
 	}
 	if d.nominal == 0 {
 		d.nominal = len(t.Bystanders)

@@ -80,8 +80,9 @@ type Missing struct {
 
 // Input is a file that was read.
 type Input struct {
-	File   string `json:"file"` // relative to the directory if it is inside
+	File   string `json:"file"` // relative to the directory if it is inside, else its name
 	SHA256 string `json:"sha256"`
+	Option string `json:"option,omitempty"` // that named it; "" for a file of the directory
 }
 
 // Interval is a confidence interval at Settings.Level.

@@ -16,15 +16,16 @@ import (
 )
 
 const (
-	manifestFile = "manifest.json"
-	cosineFile   = "cosine_analysis.json"
-	compiledFile = "compiled_analysis.json"
-	fullFile     = "full_analysis.json"
-	taxonomyFile = "taxonomy.json"
-	evalFile     = "marker_eval.json"
-	rawFile      = "raw_completions.json"
-	summaryFile  = "summary.json"
-	centroidFile = "centroids.safetensors"
+	manifestFile  = "manifest.json"
+	cosineFile    = "cosine_analysis.json"
+	compiledFile  = "compiled_analysis.json"
+	fullFile      = "full_analysis.json"
+	taxonomyFile  = "taxonomy.json"
+	questionsFile = "questions.json"
+	evalFile      = "marker_eval.json"
+	rawFile       = "raw_completions.json"
+	summaryFile   = "summary.json"
+	centroidFile  = "centroids.safetensors"
 )
 
 // load reads everything that the numbers need.
@@ -86,6 +87,9 @@ func (d *dataset) loadEither() (lengths map[string]float64, err error) {
 	if !exists(filepath.Join(d.dir, manifestFile)) {
 		return d.loadFolder()
 	}
+	if err := d.hashExisting(manifestFile, taxonomyFile, questionsFile); err != nil {
+		return nil, err
+	}
 	r, err := experiment.LoadResults(d.dir)
 	if errors.Is(err, sums.ErrDamaged) {
 		return nil, err
@@ -106,9 +110,6 @@ func (d *dataset) describe(err error) string {
 
 // loadRun reads a directory that Run made.
 func (d *dataset) loadRun(r *experiment.Results) (lengths map[string]float64, err error) {
-	if err := d.hashInputs(manifestFile, taxonomyFile); err != nil {
-		return nil, err
-	}
 	d.baseModel, d.marker, d.seeds = r.Manifest.Base, r.Study.Plan.Marker, r.Study.Plan.Seeds
 	d.sources, d.categories = r.Study.Sources(), append([]string(nil), r.Study.Taxonomy.Categories...)
 	d.nominal = len(r.Study.Taxonomy.Bystanders)
@@ -133,9 +134,15 @@ func (d *dataset) loadRun(r *experiment.Results) (lengths map[string]float64, er
 		if err := d.addShard(one); err != nil {
 			return nil, err
 		}
+		if err := d.hashExisting(one.folder + "/" + summaryFile); err != nil {
+			return nil, err
+		}
 	}
 	if len(r.Shards) == 0 {
 		return nil, fmt.Errorf("%w: %s has no finished shard to analyse; run it first", ErrInput, d.dir)
+	}
+	if err := d.checkPersonas(); err != nil {
+		return nil, err
 	}
 	d.compiled = experiment.Compile(r)
 	return lengths, d.loadRunCosines(r)
@@ -151,6 +158,9 @@ func (d *dataset) loadRunCosines(r *experiment.Results) error {
 	if !exists(filepath.Join(d.dir, centroidFile)) {
 		return d.loadCosines()
 	}
+	if err := d.hashExisting(centroidFile); err != nil { // also if it cannot be used: that decides, too
+		return err
+	}
 	rep, err := experiment.ReadRepresentation(r)
 	if errors.Is(err, sums.ErrDamaged) {
 		return err
@@ -158,9 +168,6 @@ func (d *dataset) loadRunCosines(r *experiment.Results) error {
 	if err != nil {
 		d.note("%s is not usable, %s is read instead: %s", centroidFile, cosineFile, d.describe(err))
 		return d.loadCosines()
-	}
-	if err := d.hashInputs(centroidFile); err != nil {
-		return err
 	}
 	cosines, err := experiment.AnalyseCosines(r, rep, time.Time{})
 	if err != nil {
@@ -198,15 +205,19 @@ func (d *dataset) loadFolder() (lengths map[string]float64, err error) {
 	return lengths, nil
 }
 
-// hashInputs records files that another package read.
-func (d *dataset) hashInputs(names ...string) error {
+// hashExisting records files of the directory that another package reads, those that
+// are there.
+func (d *dataset) hashExisting(names ...string) error {
 	for _, name := range names {
 		path := filepath.Join(d.dir, name)
 		sum, listed, err := sums.Check(path)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
 			return err
 		}
-		d.addInput(path, sum, listed)
+		d.addInput(path, sum, listed, "")
 	}
 	return nil
 }

@@ -115,6 +115,9 @@ const published = 0.5e-4 + 1e-9
 // addPair reports whether the pair's leakage is that already known, if one is.
 func (d *dataset) addPair(place, layer string, p foreignPair) (same bool, err error) {
 	r, isNew := d.record(p.Source, p.PersonaID, p.Category)
+	if err := (told{place, p.Category, "", ""}).against(told{"another layer or shard", r.category, "", ""}, p.PersonaID); err != nil {
+		return false, err
+	}
 	if isNew && p.Source == "" {
 		d.miss("source of "+p.PersonaID, "the persona counts in the aggregate and its category, in no source's numbers")
 	}

@@ -49,6 +49,9 @@ func (d *dataset) scanShards() (lengths map[string]float64, err error) {
 		if err != nil {
 			d.miss(s.folder+"/"+evalFile, "the shard is left out, because it cannot be read: %s", d.describe(err))
 			broken = cmp.Or(broken, err)
+			if err := d.hashExisting(s.folder+"/"+rawFile, s.folder+"/"+summaryFile); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if err := d.readSummary(s.folder, lengths); err != nil {
@@ -63,7 +66,7 @@ func (d *dataset) scanShards() (lengths map[string]float64, err error) {
 	}
 	slices.Sort(d.seeds)
 	d.checkShards()
-	return lengths, nil
+	return lengths, d.checkPersonas()
 }
 
 func (d *dataset) findShards() ([]shard, error) {
@@ -116,13 +119,14 @@ func (d *dataset) addShard(s shard) error {
 			d.note("%s: the rate of %s is %v, but found/total is %v; the counts are used", file, id, *e.Rate, rate.Value())
 		}
 		if e.Category == "" {
-			d.miss(fmt.Sprintf("category of %s in %s", id, file), "the persona is in no category's numbers")
+			d.miss(fmt.Sprintf("category of %s in %s", id, file), "its category is that of another shard; without one the persona is in no category's numbers")
 		}
 		if e.Category == anchorCategory && e.Prompt != "" && len(id) > len(anchorPrefix) {
 			d.prompts[id[len(anchorPrefix):]] = e.Prompt
 		}
 		r, _ := d.record(s.source, id, e.Category)
-		r.prompt, r.hasPrompt = e.Prompt, e.Prompt != "" // published files have "" where they do not know
+		r.category, r.prompt = cmp.Or(r.category, e.Category), cmp.Or(r.prompt, e.Prompt)
+		r.hasPrompt = r.prompt != "" // published files have "" where they do not know
 		r.counts.Found += rate.Found
 		r.counts.Total += rate.Total
 		r.nSeeds++

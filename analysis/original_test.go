@@ -80,7 +80,9 @@ type (
 
 // fits checks that data has the members of a type, and returns what does not fit.
 func fits(path string, data any, typ reflect.Type) (faults []string) {
-	wrong := func(want string) []string { return []string{fmt.Sprintf("%s is %v (%T), want %s", path, data, data, want)} }
+	wrong := func(want string) []string {
+		return []string{fmt.Sprintf("%s is %v (%T), want %s", path, data, data, want)}
+	}
 	switch typ.Kind() {
 	case reflect.Pointer:
 		if data == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -23,7 +24,7 @@ func (d *dataset) readJSON(path string, v any) (odd int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	d.addInput(path, f.SHA256, f.Listed)
+	d.addInput(path, f.SHA256, f.Listed, "")
 	data := f.Data
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	if !utf8.Valid(data) {
@@ -115,16 +116,20 @@ func notFinite(data []byte) int {
 	return 0
 }
 
-// addInput records a file that was read, by its path inside the directory or, for
-// one elsewhere, by its name: a path would differ between machines.
-func (d *dataset) addInput(path, sum string, listed bool) {
+// addInput records a file that was read, once, by its path inside the directory or, for
+// one elsewhere, by its name: a path would differ between machines. option is the flag
+// that named it, "" for the directory's own.
+func (d *dataset) addInput(path, sum string, listed bool, option string) {
 	name, err := filepath.Rel(d.dir, path)
 	if err != nil || strings.HasPrefix(name, "..") {
 		name = filepath.Base(path)
 	}
-	name = filepath.ToSlash(name)
-	d.inputs = append(d.inputs, Input{File: name, SHA256: sum})
+	in := Input{File: filepath.ToSlash(name), SHA256: sum, Option: option}
+	if slices.Contains(d.inputs, in) {
+		return
+	}
+	d.inputs = append(d.inputs, in)
 	if !listed {
-		d.unlisted = append(d.unlisted, name)
+		d.unlisted = append(d.unlisted, in.File)
 	}
 }

@@ -285,8 +285,8 @@ func (s *study) gaps() []string {
 	for _, m := range s.full.Missing {
 		out = append(out, fmt.Sprintf("%s: %s.", m.What, strings.TrimSuffix(m.Effect, ".")))
 	}
-	for _, f := range s.stale {
-		out = append(out, fmt.Sprintf("%s changed since the analysis: analyse the directory again.", f))
+	for _, f := range s.gone {
+		out = append(out, fmt.Sprintf("%s, which the analysis read, is gone, so nothing was compared with it.", f))
 	}
 	out = append(out, s.notes...)
 	for _, n := range s.full.Notes {

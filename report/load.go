@@ -27,9 +27,6 @@ const (
 	anchorPrefix = "anchor_"
 )
 
-// ownFiles are inputs of an analysis at the top of its directory.
-var ownFiles = []string{manifestFile, cosineFile, centroidFile, "taxonomy.json", "questions.json"}
-
 // studyLayer is shown by default: the original study named it before looking at others.
 const studyLayer = 15
 
@@ -85,7 +82,7 @@ func readFull(dir string) (*analysis.Full, error) {
 // strangers, and so must not decide what else is read.
 func checkPaths(full *analysis.Full) error {
 	for _, in := range full.Inputs {
-		if !filepath.IsLocal(in.File) && isOurs(in.File) {
+		if !filepath.IsLocal(in.File) {
 			return fmt.Errorf("the input %q is not in the directory", in.File)
 		}
 	}
@@ -98,10 +95,6 @@ func checkPaths(full *analysis.Full) error {
 	}
 	return nil
 }
-
-// isOurs tells a file of the directory from an option's, which is from anywhere and
-// known by its last name only.
-func isOurs(file string) bool { return strings.Contains(file, "/") || slices.Contains(ownFiles, file) }
 
 func shardName(source, key string) string {
 	if strings.Contains(key, "_seed") { // of one of several adapters
@@ -238,28 +231,16 @@ func (s *study) addShard(source, key string) {
 	}
 }
 
-// checkInputs compares the files behind the analysis with those that are there now, and
-// those with what was written.
+// checkInputs refuses an analysis that is older than the data beside it, and notes which
+// of these are gone.
 func (s *study) checkInputs(ctx context.Context) error {
-	for _, in := range s.full.Inputs {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !isOurs(in.File) {
-			continue
-		}
-		sum, _, err := sums.Check(filepath.Join(s.dir, in.File))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			s.stale = append(s.stale, in.File+" (gone)")
-		case err != nil:
-			return fmt.Errorf("check the analysis's inputs: %w", err)
-		case sum != in.SHA256:
-			s.stale = append(s.stale, in.File)
-		}
-		s.checked = append(s.checked, in.File)
+	gone, err := analysis.CheckFresh(ctx, s.dir, s.full)
+	own := filter(s.full.Inputs, func(in analysis.Input) bool { return in.Option == "" })
+	if len(gone) == len(own) && len(own) > 1 {
+		gone = []string{"The data"} // the analysis was written elsewhere
 	}
-	return nil
+	s.gone = gone
+	return err
 }
 
 // level is the nominal coverage of the intervals in words.

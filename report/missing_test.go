@@ -1,10 +1,13 @@
 package report
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"personaprobe/analysis"
 )
 
 // TestWhatIsMissing builds reports of incomplete and degenerate studies: each says what
@@ -32,8 +35,7 @@ func TestWhatIsMissing(t *testing.T) {
 		{name: "no variance", change: func(f *fixture) { f.rate = func(int) int { return 0 } }, says: []string{"is undefined", "Rates at the floor"}, has: []string{"scatter_aggregate", "leaky_sources", "layer_curve"}},
 		{name: "all leak", change: func(f *fixture) { f.rate = func(int) int { return 100 } }, says: []string{"is undefined"}, has: []string{"scatter_by_source", "cross_leakage"}},
 		{name: "no texts", change: func(f *fixture) { f.withoutTexts = true }, says: []string{`raw\_completions.json`}, has: []string{"category_bars"}},
-		{name: "unreadable texts", stale: replace("villain_seed42/raw_completions.json", `[`, `{`), says: []string{"left out", "changed since the analysis"}, has: []string{"category_bars"}},
-		{name: "texts gone since", stale: remove("villain_seed42/raw_completions.json"), says: []string{"is missing, so the completions"}, has: []string{"category_bars"}},
+		{name: "texts gone since", stale: remove("villain_seed42/raw_completions.json"), says: []string{"is missing, so the completions", "is gone"}, has: []string{"category_bars"}},
 		{name: "no cosines", change: func(f *fixture) { f.withoutCosines = true }, says: []string{"no cosines"}, has: []string{"heatmap_source_category", "seed_agreement"}, lacks: []string{"scatter_by_source", "layer_curve"}},
 		{name: "cosines alone", change: func(f *fixture) { f.withoutShards = true }, says: []string{"no counts of completions"}, has: []string{"scatter_by_source", "layer_curve"}, lacks: []string{"seed_agreement", "cross_leakage"}},
 		{name: "one persona a cell", change: func(f *fixture) { f.perCell = 1 }, says: []string{"Small cells"}, has: []string{"scatter_by_source"}},
@@ -81,6 +83,33 @@ func TestWhatIsMissing(t *testing.T) {
 			}
 			keep(t, dir)
 		})
+	}
+}
+
+// TestStaleAnalysis refuses to report an analysis that is older than its data, and writes
+// nothing then.
+func TestStaleAnalysis(t *testing.T) {
+	finish := func(t *testing.T, dir string) {
+		if err := os.CopyFS(filepath.Join(dir, "villain_seed256"), os.DirFS(filepath.Join(dir, "villain_seed137"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, change := range map[string]func(*testing.T, string){
+		"villain_seed256 was finished since":                finish,
+		"villain_seed42/raw_completions.json changed since": replace("villain_seed42/raw_completions.json", `[`, `{`),
+		"cosine_analysis.json changed since":                replace(cosineFile, `0`, `00`),
+	} {
+		f := smallFixture()
+		dir := f.write(t)
+		f.analyse(t, dir)
+		change(t, dir)
+		_, err := Write(t.Context(), dir, Options{})
+		if !errors.Is(err, analysis.ErrStale) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "run personaprobe analyze") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "report*")); files != nil {
+			t.Errorf("%s: wrote %v", name, files)
+		}
 	}
 }
 

@@ -68,9 +68,5 @@ func (s *study) warnings() []string {
 	if note := s.incomplete(); note != "" {
 		out = append(out, note)
 	}
-	if n := len(s.stale); n > 0 {
-		out = append(out, fmt.Sprintf("Out of date: %d %s changed since the analysis, which the numbers are from. "+
-			"Analyse the directory again.", n, english.Plural(n, "file")))
-	}
 	return out
 }

@@ -24,8 +24,7 @@ type study struct {
 	personas   []persona // bystanders
 	anchors    []persona // Source is the adapter, Prompted the source whose prompt it is
 	shards     []shard   // with rates
-	stale      []string  // inputs of the analysis that changed since
-	checked    []string  // those that are as they were written, or in no list
+	gone       []string  // inputs of the analysis that are no longer there
 
 	curve      []layerPoint
 	cells      map[string]map[string]estimate // source, category: mean leakage

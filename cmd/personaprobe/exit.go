@@ -63,7 +63,7 @@ func exitCode(err error) int {
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged, hidden.ErrDir}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
-			experiment.ErrInput, analysis.ErrInput, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis, bench.ErrFile,
+			experiment.ErrInput, analysis.ErrInput, analysis.ErrStale, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis, bench.ErrFile,
 			fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 			syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
 		}},
