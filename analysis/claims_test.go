@@ -49,6 +49,12 @@ func TestClaims(t *testing.T) {
 		{"less", "c.json", `[{"statistic": "/n_sources", "value": 3, "relation": "<"}]`, Agrees, 1},
 		{"not less", "c.json", `[{"statistic": "/n_sources", "value": 2, "relation": "<"}]`, Disagrees, 0},
 		{"at least", "c.json", `[{"statistic": "/n_sources", "value": 2, "relation": ">="}]`, Agrees, 0},
+		{"at least, rounded", "c.json", `[{"statistic": "/by_source/a/mean", "value": 0.196, "relation": ">="}]`, Agrees, 0.196 - (0.25+0.05+0.15+1.0/3)/4},
+		{"at least, not rounded", "c.json", `[{"statistic": "/by_source/a/mean", "value": 0.196, "relation": ">=", "decimals": 6}]`, Disagrees, 0.196 - (0.25+0.05+0.15+1.0/3)/4},
+		{"at most, rounded", "c.json", `[{"statistic": "/by_source/a/mean", "value": 0.1958, "relation": "<="}]`, Agrees, 0.1958 - (0.25+0.05+0.15+1.0/3)/4},
+		{"at most, not rounded", "c.json", `[{"statistic": "/by_source/a/mean", "value": 0.1958, "relation": "<=", "decimals": 6}]`, Disagrees, 0.1958 - (0.25+0.05+0.15+1.0/3)/4},
+		{"below is exact", "c.json", `[{"statistic": "/by_source/a/mean", "value": 0.1958, "relation": "<"}]`, Disagrees, 0.1958 - (0.25+0.05+0.15+1.0/3)/4},
+		{"above is exact", "c.json", `[{"statistic": "/by_source/a/mean", "value": 0.2, "relation": ">"}]`, Disagrees, 0.2 - (0.25+0.05+0.15+1.0/3)/4},
 		{"list", "c.json", `[{"statistic": "/seeds/1", "value": 137}]`, Agrees, 0},
 		{"null", "c.json", `[{"statistic": "/kendall_w/W", "value": 1}]`, Unavailable, 0},
 		{"no number", "c.json", `[{"statistic": "kendall_w", "value": 1}]`, Unavailable, 0},
@@ -126,5 +132,60 @@ func TestBadClaims(t *testing.T) {
 		if _, err := ReadClaims(path); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want an ErrInput with %q", name, err, c.want)
 		}
+	}
+}
+
+// The figures of a table are readable, however many decimals the claim has.
+func TestFigure(t *testing.T) {
+	for _, c := range []struct {
+		v        float64
+		decimals int
+		want     string
+	}{{0.7, 2, "0.70"}, {1e-36, 36, "1e-36"}, {4.2345678e-32, 38, "4.235e-32"}, {0.71, 38, "0.71"}, {0, 36, "0"}, {-2e-9, 10, "-2e-09"}, {0.123456789012, 12, "0.123456789012"}} {
+		if got := figure(c.v, c.decimals); got != c.want {
+			t.Errorf("%v with %d decimals: %s, want %s", c.v, c.decimals, got, c.want)
+		}
+	}
+}
+
+// Claims of which some disagree or are not there are no success, and are told apart.
+func TestClaimsErr(t *testing.T) {
+	for _, c := range []struct {
+		r    ClaimsReport
+		want error
+	}{
+		{ClaimsReport{Checked: 2, Agree: 2}, nil},
+		{ClaimsReport{Checked: 2, Agree: 1, Unavailable: 1}, ErrUnavailable},
+		{ClaimsReport{Checked: 2, Unavailable: 2}, ErrUnavailable},
+		{ClaimsReport{Checked: 3, Agree: 1, Disagree: 1, Unavailable: 1}, ErrDisagree},
+	} {
+		if err := c.r.Err(); !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v, want %v", c.r, err, c.want)
+		}
+	}
+}
+
+// What is opened is the analysis that is there, with its options, if it is not stale;
+// somebody else's is none.
+func TestOpenTakesTheAnalysisThatIsThere(t *testing.T) {
+	dir := smallDesign().write(t)
+	open := func() (*Full, bool, error) { return Open(t.Context(), dir, quick) }
+	writeFile(t, filepath.Join(dir, fullFile), `{"experiment": "persona_taxonomy", "n_sources": 5}`)
+	if f, made, err := open(); err != nil || !made || f.NumSources != 2 {
+		t.Errorf("somebody else's: %v, %v", made, err)
+	}
+	remove(t, filepath.Join(dir, fullFile))
+	opts := quick
+	opts.Judges = []string{"b", "a"}
+	opts.Level = 0.8
+	if _, err := analyse(t, dir, opts).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if f, made, err := open(); err != nil || made || f.Settings.Level != 0.8 || f.KendallW.Judges[0] != "b" {
+		t.Errorf("ours: %v, %v", made, err)
+	}
+	replaceIn(t, filepath.Join(dir, "a_seed1", rawFile), `"no"`, `"No"`)
+	if _, _, err := open(); !errors.Is(err, ErrStale) {
+		t.Errorf("older than the data: %v", err)
 	}
 }

@@ -2,10 +2,8 @@ package analysis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 
 	"personaprobe/engine"
 	"personaprobe/internal/sums"
@@ -162,16 +160,4 @@ func (o OceanScores) Write(path string) error {
 		return err
 	}
 	return sums.WriteFile(path, data)
-}
-
-// Open is the analysis at path: a full_analysis.json is read, a folder analysed.
-func Open(ctx context.Context, path string, opts Options) (*Full, error) {
-	f, err := ReadFull(path)
-	if err == nil || filepath.Ext(path) == ".json" {
-		return f, err
-	}
-	if errors.Is(err, ErrInput) {
-		return nil, err
-	}
-	return Analyze(ctx, path, opts)
 }

@@ -186,20 +186,22 @@ func decimals(text string) int {
 	return max(0, len(digits)-e)
 }
 
-// holds reports whether the data bear the claim out. "=" allows what rounding to the
-// claim's decimals may have taken off, half of its last digit, and either rounding of
-// an exact half.
+// holds reports whether the data bear the claim out. "=", "<=" and ">=" allow what
+// rounding to the claim's decimals may have taken off, half of its last digit, and
+// either rounding of an exact half: 0.7096 is at least 0.71 to two decimals. "<" and
+// ">" leave no room, since 0.0504 is not below 0.05 in any rounding.
 func (c claim) holds(data float64) bool {
+	half := 0.5 * math.Pow(10, -float64(c.decimals))
+	half += math.Max(1e-9*half, 1e-15*math.Abs(data))
 	switch c.relation {
 	case "<":
 		return data < c.value
 	case "<=":
-		return data <= c.value
+		return data <= c.value+half
 	case ">":
 		return data > c.value
 	case ">=":
-		return data >= c.value
+		return data >= c.value-half
 	}
-	half := 0.5 * math.Pow(10, -float64(c.decimals))
-	return math.Abs(c.value-data) <= half+math.Max(1e-9*half, 1e-15*math.Abs(data))
+	return math.Abs(c.value-data) <= half
 }

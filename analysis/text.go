@@ -3,6 +3,8 @@ package analysis
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -141,9 +143,12 @@ func (r *ClaimsReport) WriteText(w io.Writer) error {
 			if c.Verdict != Disagrees {
 				continue
 			}
-			digits := c.Decimals + 2
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s%.*f%s\t%.*f%s\t%+.*f\n", c.Where, c.Subject, c.Kind,
-				strings.TrimPrefix(c.Relation+" ", "= "), c.Decimals, c.Claimed, c.unit(), digits, *c.Data, c.unit(), digits, *c.Difference)
+			difference := figure(*c.Difference, c.Decimals+2)
+			if *c.Difference >= 0 {
+				difference = "+" + difference
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s%s%s\t%s%s\t%s\n", c.Where, c.Subject, c.Kind,
+				strings.TrimPrefix(c.Relation+" ", "= "), figure(c.Claimed, c.Decimals), c.unit(), figure(*c.Data, c.Decimals+2), c.unit(), difference)
 		}
 		t.Flush()
 		b.WriteByte('\n')
@@ -166,8 +171,24 @@ func (r *ClaimsReport) WriteText(w io.Writer) error {
 	if r.Layer != "" {
 		fmt.Fprintf(&b, "cosines compared with %s\n", r.Layer)
 	}
+	if r.Analysis != "" {
+		fmt.Fprintf(&b, "data: %s\n", r.Analysis)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// figure is v with so many decimals. Where these would be mostly zeros (1e-36 has 36) it
+// is in scientific notation, or as short as it can be.
+func figure(v float64, decimals int) string {
+	const most, tiny = 8, 1e-4
+	switch {
+	case decimals <= most:
+		return strconv.FormatFloat(v, 'f', decimals, 64)
+	case math.Abs(v) < tiny:
+		return strconv.FormatFloat(v, 'g', 4, 64)
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
 }
 
 func (c ClaimResult) unit() string {

@@ -59,13 +59,9 @@ func (f *Full) checkTarget(dir string) error {
 	if exists(filepath.Join(dir, manifestFile)) {
 		return nil
 	}
-	var head struct {
-		Format int `json:"format"`
-	}
 	path := filepath.Join(dir, fullFile)
-	data, err := os.ReadFile(path)
-	if err == nil {
-		if json.Unmarshal(data, &head) != nil || head.Format == 0 {
+	if exists(path) {
+		if ours, err := isOurs(path); err != nil || !ours {
 			return fmt.Errorf("%s: %w and is not of this program; give another folder to write to", path, fs.ErrExist)
 		}
 		return nil

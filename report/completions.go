@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"personaprobe/experiment"
+	"personaprobe/analysis"
 	"personaprobe/internal/sums"
 )
 

@@ -32,6 +32,8 @@ const (
 	exitInput       = 3
 	exitRunDir      = 4
 	exitResources   = 5
+	exitDisagree    = 6
+	exitUnchecked   = 7
 	exitInterrupted = 130 // 128 + SIGINT, as shells have it
 )
 
@@ -61,6 +63,8 @@ func exitCode(err error) int {
 		{exitResources, []error{llama.ErrMemory, native.ErrMemory, cudalib.ErrMemory, hidden.ErrSpace, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOMEM}},
 		{exitInput, []error{sums.ErrDamaged}}, // in a run directory, too
 		{exitRunDir, []error{experiment.ErrLocked, experiment.ErrManifest, experiment.ErrRunDir, hidden.ErrChanged, hidden.ErrDir}},
+		{exitDisagree, []error{analysis.ErrDisagree}},
+		{exitUnchecked, []error{analysis.ErrUnavailable}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
 			experiment.ErrInput, analysis.ErrInput, analysis.ErrStale, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis, bench.ErrFile,

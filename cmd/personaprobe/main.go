@@ -73,6 +73,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
    4    the run or output directory is in use, belongs to another job, or
         cannot be written
    5    not enough memory or disk space
+   6    check-claims: some claims disagree with the data
+   7    check-claims: some could not be checked, and none disagrees
    130  interrupted; the same command goes on where it stopped`,
 		HideVersion: true,
 		Suggest:     true,
