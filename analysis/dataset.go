@@ -40,12 +40,11 @@ type layerKey struct {
 
 // shard is one <source>_seed<seed> folder.
 type shard struct {
-	folder, source string
-	// adapter tells the adapters of a source apart: t1, t2, ...; "" if there is one.
-	adapter string
-	key     string // tells the shards of a source apart
-	seed    uint64
-	evals   experiment.Ordered[eval]
+	folder string
+	source string
+	key    string // tells the shards of a source apart
+	seed   uint64
+	evals  experiment.Ordered[eval]
 }
 
 // record is one persona under one source's adapter.

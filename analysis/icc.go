@@ -3,6 +3,7 @@ package analysis
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"personaprobe/experiment"
 	"personaprobe/stats"
@@ -42,10 +43,14 @@ func (d *dataset) adapters(source string) (adapters []adapterSeeds, common []uin
 		if s.source != source {
 			continue
 		}
-		i := slices.IndexFunc(adapters, func(a adapterSeeds) bool { return a.name == s.adapter })
+		name, _, several := strings.Cut(s.key, "_seed")
+		if !several {
+			name = ""
+		}
+		i := slices.IndexFunc(adapters, func(a adapterSeeds) bool { return a.name == name })
 		if i < 0 {
 			i = len(adapters)
-			adapters = append(adapters, adapterSeeds{s.adapter, make(map[uint64]string)})
+			adapters = append(adapters, adapterSeeds{name, make(map[uint64]string)})
 		}
 		adapters[i].keys[s.seed] = s.key
 		if !slices.Contains(common, s.seed) {
@@ -57,7 +62,7 @@ func (d *dataset) adapters(source string) (adapters []adapterSeeds, common []uin
 	})
 }
 
-// counts are a persona's completions by adapter and seed, or nil if a shard lacks it.
+// byAdapter are a persona's completions by adapter and seed, or nil if a shard lacks it.
 func (r *record) byAdapter(adapters []adapterSeeds, seeds []uint64) [][]experiment.Rate {
 	out := make([][]experiment.Rate, len(adapters))
 	for i, a := range adapters {

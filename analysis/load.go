@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -127,14 +126,10 @@ func (d *dataset) loadRun(r *experiment.Results) (lengths map[string]float64, er
 		if err != nil {
 			return nil, err
 		}
-		one := shard{folder: s.Shard.Name(), source: s.Shard.Adapter.Source, key: s.Shard.Key(), seed: s.Shard.Seed, evals: evals}
-		if k := s.Shard.Adapter.Training; k > 0 {
-			one.adapter = "t" + strconv.Itoa(k)
-		}
-		if err := d.addShard(one); err != nil {
+		if err := d.addShard(shard{s.Shard.Name(), s.Shard.Adapter.Source, s.Shard.Key(), s.Shard.Seed, evals}); err != nil {
 			return nil, err
 		}
-		if err := d.hashExisting(one.folder + "/" + summaryFile); err != nil {
+		if err := d.hashExisting(s.Shard.Name() + "/" + summaryFile); err != nil {
 			return nil, err
 		}
 	}

@@ -30,12 +30,12 @@ func (d *dataset) shardOf(folder string) (s shard, ok bool, err error) {
 	whole := m[1]
 	if m[2] != "" {
 		whole += "_" + m[2]
-		s.adapter, s.key = m[2], m[2]+"_seed"+m[3]
+		s.key = m[2] + "_seed" + m[3]
 	}
 	said, where, seedSaid := d.saysOfItself(folder)
 	switch {
 	case said == whole:
-		s.source, s.adapter, s.key = whole, "", m[3]
+		s.source, s.key = whole, m[3]
 	case said == "" && m[2] != "":
 		d.note("%s: no file there says whether its source is %s with several adapters or %s with one; "+
 			"it is read as adapter %s of %s. A \"source\" in its %s settles it", folder, m[1], whole, m[2][1:], m[1], summaryFile)

@@ -16,8 +16,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"personaprobe/experiment"
 	"personaprobe/analysis"
+	"personaprobe/experiment"
 	"personaprobe/internal/sums"
 )
 
