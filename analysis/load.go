@@ -33,11 +33,15 @@ func load(ctx context.Context, dir string, opts Options) (*dataset, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.noteModel(opts.Model); err != nil {
+		return nil, err
+	}
 	d.checkCosines()
 	if err := d.countQuestions(ctx); err != nil {
 		return nil, err
 	}
 	d.noteUnlisted()
+	d.inputs = append(d.inputs, opts.Files...)
 	return d, d.addCovariates(t, lengths, opts)
 }
 

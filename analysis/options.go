@@ -57,6 +57,11 @@ type Options struct {
 	// Semantic is, by persona id, the cosine of its prompt's mean-pooled embedding with
 	// that of its source's prompt: one more covariate. See SemanticSimilarity.
 	Semantic map[string]float64
+	// Model is what Semantic and, with OceanModel, Ocean were made with. It must be the
+	// run's, see [ModelFile.Check].
+	Model *ModelFile
+	// Files are those that the other options were read from; see [OptionFile].
+	Files []Input
 	// Ocean are Big Five scores; see ReadOcean and RateOcean.
 	Ocean OceanScores
 	// OceanModel names the model that rated Ocean; "" if no model did.

@@ -37,7 +37,11 @@ func (f *Full) writeSources(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "Leakage to bystanders, %% of completions (%.0f %% intervals)\n", 100*f.Settings.Level)
-	t := columns(b, "source", "n", "mean", "interval", "categories differ: H, p", "seeds agree: ICC", "adapters agree: ICC")
+	head := []string{"source", "n", "mean", "interval", "categories differ: H, p", "seeds agree: ICC"}
+	if len(f.ICCAdapters) > 0 {
+		head = append(head, "adapters agree: ICC")
+	}
+	t := columns(b, head...)
 	for source, s := range f.BySource.All() {
 		k, _ := f.KruskalWallis.Get(source)
 		icc, _ := f.ICC.Get(source)
@@ -46,8 +50,12 @@ func (f *Full) writeSources(b *strings.Builder) {
 		if ci.Lower == nil {
 			ci = s.PersonaCI
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s, %s\t%s %s\t%s\n", source, s.N, scaled(s.Mean, 100, "%.1f"), between(ci, 100, "%.1f"),
-			scaled(k.H, 1, "%.1f"), scaled(k.P, 1, "%.2g"), scaled(icc.ICC, 1, "%.3f"), between(icc.CI, 1, "%.2f"), scaled(adapters.ICC, 1, "%.3f"))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s, %s\t%s %s", source, s.N, scaled(s.Mean, 100, "%.1f"), between(ci, 100, "%.1f"),
+			scaled(k.H, 1, "%.1f"), scaled(k.P, 1, "%.2g"), scaled(icc.ICC, 1, "%.3f"), between(icc.CI, 1, "%.2f"))
+		if len(f.ICCAdapters) > 0 {
+			fmt.Fprintf(t, "\t%s %s", scaled(adapters.ICC, 1, "%.3f"), between(adapters.CI, 1, "%.2f"))
+		}
+		fmt.Fprintln(t)
 	}
 	t.Flush()
 	b.WriteByte('\n')

@@ -23,6 +23,8 @@ type AnalyzeOptions struct {
 	Ocean     string
 	RateOcean bool
 	Anchors   string
+
+	OtherModel bool
 }
 
 func newAnalyzeCommand() *cli.Command {
@@ -40,6 +42,7 @@ is listed; everything else is computed. docs/statistics.md defines every number.
 			&cli.StringFlag{Name: "personas", Usage: "`FILE` of the prompts (default: the run's own)", Destination: &o.Personas},
 			&cli.StringFlag{Name: "model", Aliases: []string{"m"}, Destination: &o.Model.Model,
 				Usage: "the study's base model, `PATH` or \"tiny\": adds the semantic covariate"},
+			otherModelFlag(&o.OtherModel),
 			&cli.StringFlag{Name: "ocean", Usage: "`FILE` of Big Five scores, .json or .csv", Destination: &o.Ocean},
 			&cli.BoolFlag{Name: "rate-ocean", Usage: "let --model rate the personas' Big Five; writes ocean.json", Destination: &o.RateOcean},
 			&cli.StringFlag{Name: "anchors", Usage: "`FILE` of earlier rates of the anchors, .json or .csv", Destination: &o.Anchors},
@@ -116,7 +119,7 @@ func listFiles(w io.Writer, dir string, names []string) error {
 	return err
 }
 
-// readFiles reads the files that flags name.
+// readFiles reads the files that flags name, and records them.
 func (o *AnalyzeOptions) readFiles() (err error) {
 	if o.Ocean != "" {
 		if o.Options.Ocean, err = analysis.ReadOcean(o.Ocean); err != nil {
@@ -124,9 +127,22 @@ func (o *AnalyzeOptions) readFiles() (err error) {
 		}
 	}
 	if o.Anchors != "" {
-		o.Options.Anchors, err = analysis.ReadAnchorReference(o.Anchors)
+		if o.Options.Anchors, err = analysis.ReadAnchorReference(o.Anchors); err != nil {
+			return err
+		}
 	}
-	return err
+	o.Files = nil
+	for _, f := range []struct{ option, path string }{{"ocean", o.Ocean}, {"anchors", o.Anchors}} {
+		if f.path == "" {
+			continue
+		}
+		in, err := analysis.OptionFile(f.option, f.path)
+		if err != nil {
+			return err
+		}
+		o.Files = append(o.Files, in)
+	}
+	return nil
 }
 
 // askModel gets the numbers that need the base model.
@@ -149,6 +165,12 @@ func (o *AnalyzeOptions) askModel(ctx context.Context, c *cli.Context, dir strin
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	model := &experiment.EngineModel{Engine: e}
+	if o.Options.Model, err = modelFile(ctx, model, o.Model.Model, o.OtherModel); err != nil {
+		return err
+	}
+	if _, err := o.Options.Model.Check(dir); err != nil { // before the work
+		return err
+	}
 	if o.Semantic, err = analysis.SemanticSimilarity(ctx, model, prompts); err != nil {
 		return err
 	}

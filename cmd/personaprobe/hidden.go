@@ -85,12 +85,15 @@ type TableOptions struct {
 	Leakage string
 	Format  string
 	Output  string
+
+	OtherModel bool
 }
 
 func (o *TableOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "to", Usage: "compare all with these `NAMES` only, comma-separated (default: each with each)"},
 		&cli.StringFlag{Name: "leakage", Usage: "correlate with the marker's leakage: run `DIRECTORY`, or CSV file with persona, source and rate, or found and total", Destination: &o.Leakage},
+		otherModelFlag(&o.OtherModel),
 		oneOf(&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` of the table: text, csv or json", Destination: &o.Format}, "text", "csv", "json"),
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the table to a `FILE`", Destination: &o.Output},
 	}

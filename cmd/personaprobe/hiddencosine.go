@@ -49,9 +49,18 @@ func runHiddenCosine(c *cli.Context, path string, o HiddenCosineOptions) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, "centroids.safetensors")
 	}
-	r, _, err := hidden.ReadRepresentation(path)
+	r, metadata, err := hidden.ReadRepresentation(path)
 	if err != nil {
 		return err
+	}
+	if o.besideRun() {
+		m, err := centroidModel(path, metadata, o.OtherModel)
+		if err == nil {
+			err = o.checkModel(c.App.ErrWriter, m)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	t, err := hidden.CosinesOf(r, hidden.Centring(o.Centre), o.To...)
 	if err != nil {

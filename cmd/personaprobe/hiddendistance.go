@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"personaprobe/engine"
+	"personaprobe/experiment"
 	"personaprobe/hidden"
 )
 
@@ -69,6 +70,15 @@ func runHiddenDistance(ctx context.Context, c *cli.Context, opts engine.Options,
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	if o.besideRun() {
+		m, err := modelFile(ctx, &experiment.EngineModel{Engine: e}, o.Model, o.OtherModel)
+		if err == nil {
+			err = o.checkModel(c.App.ErrWriter, m)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	d, err := hidden.DistancesOf(ctx, e, personas, questions, hidden.DistanceOptions{
 		Targets: o.To, Adapter: o.With, MaxTokens: o.MaxTokens,
 		Progress: func(done, total int) { p.count("output distributions", done, total) },
