@@ -45,7 +45,9 @@ func newLoraInspectCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			base, err := openBase(c, false)
+			ctx, cancel := cancelOnDrain(c.Context)
+			defer cancel()
+			base, err := openBase(ctx, c)
 			if err != nil {
 				return err
 			}
@@ -67,7 +69,7 @@ func newLoraConvertCommand() *cli.Command {
 			}
 			ctx, cancel := cancelOnDrain(c.Context)
 			defer cancel()
-			base, err := openBase(c, c.Bool("quiet"))
+			base, err := openBase(ctx, c)
 			if err != nil {
 				return err
 			}
@@ -97,21 +99,23 @@ func newLoraMergeCommand() *cli.Command {
 			if len(c.StringSlice("adapter")) == 0 {
 				return usageError(missingArgumentError("--adapter PATH"))
 			}
-			base, err := openBase(c, c.Bool("quiet"))
-			if err != nil {
-				return err
-			}
 			var adapters []lora.Adapter
 			for _, a := range c.StringSlice("adapter") {
 				parsed, err := parseScaled(a)
 				if err != nil {
 					return err
 				}
-				parsed.Path = base.adapter(parsed.Path)
 				adapters = append(adapters, parsed)
 			}
 			ctx, cancel := cancelOnDrain(c.Context)
 			defer cancel()
+			base, err := openBase(ctx, c)
+			if err != nil {
+				return err
+			}
+			for i := range adapters {
+				adapters[i].Path = base.adapter(adapters[i].Path)
+			}
 			p := newProgress(c.App.ErrWriter, c.Bool("quiet"))
 			defer p.close()
 			return lora.Merge(ctx, base.model, adapters, args[0], lora.MergeOptions{Progress: p.bytes("merging"), Warn: warn})

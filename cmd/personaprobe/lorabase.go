@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ type loraBase struct {
 }
 
 // openBase resolves --model as the other verbs do: a checkpoint is converted into the cache.
-func openBase(c *cli.Context, quiet bool) (loraBase, error) {
+func openBase(ctx context.Context, c *cli.Context) (loraBase, error) {
 	path := c.String("model")
 	if path == "" {
 		return loraBase{}, nil
@@ -39,12 +40,12 @@ func openBase(c *cli.Context, quiet bool) (loraBase, error) {
 		return loraBase{}, err
 	}
 	if path == experiment.EmbeddedModel {
-		files, err := tiny.Install(c.Context, cache)
+		files, err := tiny.Install(ctx, cache)
 		return loraBase{files.Model, files.Adapters}, err
 	}
-	p := newProgress(c.App.ErrWriter, quiet)
+	p := newProgress(c.App.ErrWriter, c.Bool("quiet"))
 	defer p.close()
-	model, err := models.Resolve(c.Context, path, cache, p.bytes("converting the model"))
+	model, err := models.Resolve(ctx, path, cache, p.bytes("converting the model"))
 	return loraBase{model: model}, err
 }
 
