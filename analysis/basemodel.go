@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/sums"
 )
 
 // ModelFile is the model behind numbers that the artefacts do not hold.
@@ -77,6 +78,6 @@ func (d *dataset) noteModel(m *ModelFile) error {
 
 // OptionFile records a file that an option named, for [Options.Files].
 func OptionFile(option, path string) (Input, error) {
-	sum, err := hashFile(path)
+	sum, _, err := sums.Check(path)
 	return Input{File: filepath.Base(path), SHA256: sum, Option: option}, err
 }
