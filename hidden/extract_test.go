@@ -313,8 +313,8 @@ func TestExtractRefuses(t *testing.T) {
 		prompts Prompts
 		opts    ExtractOptions
 	}{
-		"layer 28: the model has the decoder layers 0 to 27; transformers' hidden_states[28] is layer 27 here": {of(hi), ExtractOptions{Layers: []int{28}}},
-		"layer -1: the model has the decoder layers 0 to 27":                                                   {of(hi), ExtractOptions{Layers: []int{-1}}},
+		"layer 28: the model has decoder layers 0 to 27; transformers' hidden_states[28] is layer 27 here": {of(hi), ExtractOptions{Layers: []int{28}}},
+		"layer -1: the model has decoder layers 0 to 27":                                                   {of(hi), ExtractOptions{Layers: []int{-1}}},
 		"no layers given": {of(hi), ExtractOptions{}},
 		"not ascending":   {of(hi), ExtractOptions{Layers: []int{4, 3}}},
 		"prompt 2 (e): it is empty: give messages, prompt or tokens":                                                      {of(hi, Prompt{ID: "e"}), ExtractOptions{Layers: layers}},
