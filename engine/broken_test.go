@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"personaprobe/engine"
+	"personaprobe/internal/cudatest"
 	"personaprobe/internal/tinytest"
 	"personaprobe/models/gguf"
 	"personaprobe/sampler"
 )
 
 // openBroken opens the tiny model with a NaN in the feed-forward of layer 20.
-func openBroken(t *testing.T) *engine.Engine {
+func openBroken(t *testing.T, change func(*engine.Options)) *engine.Engine {
 	t.Helper()
 	model := tinytest.Files(t).Model
 	f, err := gguf.Open(model)
@@ -39,13 +40,26 @@ func openBroken(t *testing.T) *engine.Engine {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, func(o *engine.Options) { o.Model, o.Adapters = path, nil })
+	return open(t, func(o *engine.Options) {
+		o.Model, o.Adapters = path, nil
+		change(o)
+	})
 }
 
 // What a damaged model computes is an error wherever it comes out: states of the layer
 // that is damaged, logits, completions. The layer before it is whole.
 func TestBrokenModelIsRefused(t *testing.T) {
-	e := openBroken(t)
+	checkBroken(t, openBroken(t, func(*engine.Options) {}))
+}
+
+// On a GPU the NaN goes through activations of float16, which saturate.
+func TestNativeBrokenModelIsRefused(t *testing.T) {
+	cudatest.Kernels(t)
+	checkBroken(t, openBroken(t, func(o *engine.Options) { o.CPU, o.Backend, o.Slots = false, engine.BackendNative, 64 }))
+}
+
+func checkBroken(t *testing.T, e *engine.Engine) {
+	t.Helper()
 	ctx := context.Background()
 	prompts := [][]int32{{5, 6, 7}, {8, 9}}
 	nothing := func(int, [][]float32) error { return nil }
