@@ -11,23 +11,26 @@ import (
 	"personaprobe/engine"
 	"personaprobe/internal/cudatest"
 	"personaprobe/internal/tinytest"
+	"personaprobe/models"
 	"personaprobe/models/gguf"
 	"personaprobe/sampler"
 )
 
-// openBroken opens the tiny model with a NaN in the feed-forward of layer 20.
-func openBroken(t *testing.T, change func(*engine.Options)) *engine.Engine {
+// poison copies a model with a NaN in a tensor: in its first value, or its first block.
+func poison(t *testing.T, model, tensor string) string {
 	t.Helper()
-	model := tinytest.Files(t).Model
 	f, err := gguf.Open(model)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := f.Tensor("blk.20.ffn_down.weight")
-	if w == nil || w.Type != gguf.F16 {
-		t.Fatalf("%+v", w)
+	w := f.Tensor(tensor)
+	if w == nil {
+		t.Fatalf("no tensor %s", tensor)
 	}
-	at := w.Offset
+	at, nan := w.Offset, []byte{0, 0x7e} // of float16, which a block of Q8_0 begins with
+	if w.Type == gguf.F32 {
+		nan = []byte{0, 0, 0xc0, 0x7f}
+	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -35,15 +38,47 @@ func openBroken(t *testing.T, change func(*engine.Options)) *engine.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data[at], data[at+1] = 0, 0x7e
+	copy(data[at:], nan)
 	path := filepath.Join(t.TempDir(), "broken.gguf")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// openBroken opens the tiny model with a NaN in the feed-forward of layer 20.
+func openBroken(t *testing.T, change func(*engine.Options)) *engine.Engine {
+	t.Helper()
+	path := poison(t, tinytest.Files(t).Model, "blk.20.ffn_down.weight")
 	return open(t, func(o *engine.Options) {
 		o.Model, o.Adapters = path, nil
 		change(o)
 	})
+}
+
+// Products with a quantised matrix lose a NaN, so its file is refused when it is opened.
+func TestBrokenQuantisedModelIsRefused(t *testing.T) {
+	ctx := context.Background()
+	model := filepath.Join(t.TempDir(), "q8.gguf")
+	if err := models.Retype(ctx, tinytest.Files(t).Model, model, models.TypeQ8, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, tensor := range []string{"blk.20.attn_v.weight", "blk.20.ffn_up.weight", "blk.20.ffn_norm.weight", "token_embd.weight"} {
+		e, err := engine.Open(ctx, engine.Options{Model: poison(t, model, tensor), CPU: true})
+		if !errors.Is(err, models.ErrFormat) || !strings.Contains(err.Error(), tensor) {
+			t.Errorf("%s: %v", tensor, err)
+		}
+		if err == nil {
+			_ = e.Close()
+		}
+	}
+	e, err := engine.Open(ctx, engine.Options{Model: model, CPU: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // What a damaged model computes is an error wherever it comes out: states of the layer

@@ -99,6 +99,13 @@ func (e *Engine) openModel(ctx context.Context, opts *Options) error {
 	if err := opts.checkContexts(); err != nil {
 		return err
 	}
+	if err := models.CheckFinite(ctx, e.files.Model, func(done, total int64) {
+		if opts.Progress != nil {
+			opts.Progress("checking the weights", done, total)
+		}
+	}); err != nil {
+		return err
+	}
 	e.gpu, e.kernels = openDevice(opts)
 	layers := 0
 	if e.gpu {
