@@ -52,9 +52,13 @@ func Convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
 }
 
 func convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
+	inputs, err := pinPEFT(dir)
+	if err != nil {
+		return err
+	}
+	defer inputs.Close()
 	var base *gguf.File
 	if opts.Base != "" {
-		var err error
 		if base, err = gguf.Open(opts.Base); err != nil {
 			return err
 		}
@@ -68,9 +72,10 @@ func convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
 		return err
 	}
 	if opts.Name == "" {
-		if abs, err := filepath.Abs(dir); err == nil {
-			opts.Name = filepath.Base(abs)
-		}
+		opts.Name = ownName(dir)
+	}
+	if err := inputs.Unchanged(); err != nil { // all that write needs is in memory
+		return err
 	}
 	if err := a.write(ctx, out, opts.Name); err != nil {
 		return err

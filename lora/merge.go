@@ -123,6 +123,9 @@ func writeMerged(ctx context.Context, base *gguf.File, changes map[string][]chan
 	if err := c.Wait(); err != nil {
 		return err
 	}
+	if err := base.Unchanged(); err != nil {
+		return err
+	}
 	return w.Commit()
 }
 

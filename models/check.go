@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 
 	"personaprobe/internal/fault"
@@ -12,11 +13,26 @@ import (
 // qwen2 architecture the set and shapes of the tensors and the vocabulary. It reads
 // metadata only, no weights: Verify does. Errors are ErrFormat or ErrUnsupported.
 func CheckGGUF(path string) error {
+	f, err := openChecked(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// openChecked opens a GGUF model and is CheckGGUF for what was opened.
+func openChecked(path string) (*gguf.File, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
-		return fmt.Errorf("check model: %w", err)
+		return nil, fmt.Errorf("check model: %w", err)
 	}
-	defer f.Close()
+	if err := checkModel(f, path); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func checkModel(f *gguf.File, path string) error {
 	if kind, ok := f.String("general.type"); ok && kind == "adapter" {
 		return fault.Unsupportedf("%s is an adapter, not a model; name its base model here", path)
 	}

@@ -36,23 +36,33 @@ func (o ConvertOptions) Validate() error { return o.Type.Validate() }
 //
 // Errors: ErrUnsupported for another architecture or an option that llama.cpp's
 // qwen2 does not compute, ErrFormat for a damaged checkpoint, the context's
-// error when cancelled. Nothing is left behind then.
+// error when cancelled, pin.ErrChanged for a checkpoint that was written to meanwhile.
+// Nothing is left behind then.
 func Convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
-	if err := convert(ctx, dir, out, opts); err != nil {
+	c, err := pinCheckpoint(dir)
+	if err != nil {
 		return fmt.Errorf("convert %s: %w", dir, err)
+	}
+	defer c.pins.Close()
+	return c.convert(ctx, out, opts)
+}
+
+func (c *checkpoint) convert(ctx context.Context, out string, opts ConvertOptions) error {
+	if err := c.write(ctx, out, opts); err != nil {
+		return fmt.Errorf("convert %s: %w", c.dir, err)
 	}
 	return nil
 }
 
-func convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
+func (c *checkpoint) write(ctx context.Context, out string, opts ConvertOptions) error {
 	if err := opts.Validate(); err != nil {
 		return err
 	}
-	config, err := readConfig(dir)
+	config, err := readConfig(c.dir)
 	if err != nil {
 		return err
 	}
-	weights, err := safetensors.OpenDir(dir)
+	weights, err := safetensors.OpenDir(c.dir)
 	if err != nil {
 		return err
 	}
@@ -61,15 +71,15 @@ func convert(ctx context.Context, dir, out string, opts ConvertOptions) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := readTokenizer(dir, config.VocabSize)
+	tokens, err := readTokenizer(c.dir, config.VocabSize)
 	if err != nil {
 		return err
 	}
-	metadata, err := modelMetadata(config, tokens, modelName(dir, config, opts), jobs[0].Type)
+	metadata, err := modelMetadata(config, tokens, modelName(c.dir, config, opts), jobs[0].Type)
 	if err != nil {
 		return err
 	}
-	return writeJobs(ctx, out, metadata, jobs, opts.Progress)
+	return writeJobs(ctx, out, metadata, jobs, c.pins.Unchanged, opts.Progress)
 }
 
 // job is a tensor to be written and where its elements come from.
@@ -187,7 +197,9 @@ func modelMetadata(config *hfConfig, tokens *tokenizer, name string, kind gguf.T
 	return append(kvs, vocabulary...), nil
 }
 
-func writeJobs(ctx context.Context, out string, metadata []gguf.KV, jobs []job, progress Progress) error {
+// writeJobs writes a model. unchanged has the last word: whether the tensors came from
+// what the metadata came from.
+func writeJobs(ctx context.Context, out string, metadata []gguf.KV, jobs []job, unchanged func() error, progress Progress) error {
 	infos := make([]gguf.TensorInfo, len(jobs))
 	for i, j := range jobs {
 		infos[i] = j.TensorInfo
@@ -202,6 +214,9 @@ func writeJobs(ctx context.Context, out string, metadata []gguf.KV, jobs []job, 
 		c.Add(i, j.src.Data(), j.from, nil)
 	}
 	if err := c.Wait(); err != nil {
+		return err
+	}
+	if err := unchanged(); err != nil {
 		return err
 	}
 	return w.Commit()

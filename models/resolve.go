@@ -11,6 +11,7 @@ import (
 
 	"personaprobe/internal/filecache"
 	"personaprobe/internal/fingerprint"
+	"personaprobe/internal/pin"
 	"personaprobe/models/safetensors"
 )
 
@@ -38,39 +39,113 @@ var configFiles = []string{
 // touched is converted again. Entries are never removed; the user may delete the
 // directory at any time.
 func Resolve(ctx context.Context, path, cacheDir string, progress Progress) (string, error) {
+	files, err := Pin(ctx, path, cacheDir, progress)
+	if err != nil {
+		return "", err
+	}
+	defer files.Close()
+	return files.Files()[0].Path, nil
+}
+
+// Pin is Resolve for who goes on to load the model: it returns the GGUF's files open as
+// they were checked, the one to load first. Their Unchanged says afterwards whether what
+// was loaded by path is that. The caller closes them.
+func Pin(ctx context.Context, path, cacheDir string, progress Progress) (*pin.Set, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fmt.Errorf("find model: %w", err)
+		return nil, fmt.Errorf("find model: %w", err)
 	}
 	if !info.IsDir() {
-		if err := checkMagic(path); err != nil {
-			return "", err
-		}
-		return path, CheckGGUF(path)
+		return pinGGUF(path)
 	}
 	if err := isCheckpoint(path); err != nil {
-		return "", err
+		return nil, err
 	}
-	weights, err := safetensors.Files(path)
+	c, err := pinCheckpoint(path)
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("find model: %w", err)
 	}
-	p := fingerprint.New("model", ConverterVersion)
-	for _, name := range configFiles {
-		if err := p.Content(filepath.Join(path, name)); err != nil {
-			return "", fmt.Errorf("find model: %w", err)
-		}
+	defer c.pins.Close()
+	key, err := c.key(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find model: %w", err)
 	}
-	for _, file := range weights {
-		if err := p.Identity(file); err != nil {
-			return "", fmt.Errorf("find model: %w", err)
-		}
-	}
-	name := fmt.Sprintf("%s-%s.gguf", fingerprint.SafeName(path), p.Key())
-	out, _, err := filecache.Get(ctx, filepath.Join(cacheDir, "models"), name, func(out string) error {
-		return Convert(ctx, path, out, ConvertOptions{Progress: progress})
+	name := fmt.Sprintf("%s-%s.gguf", fingerprint.SafeName(path), key)
+	f, err := filecache.Get(ctx, cacheDir, "models", name, func(out string) error {
+		return c.convert(ctx, out, ConvertOptions{Progress: progress})
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	files := &pin.Set{}
+	files.Take(f)
+	return files, nil
+}
+
+func pinGGUF(path string) (*pin.Set, error) {
+	if err := checkMagic(path); err != nil {
+		return nil, err
+	}
+	f, err := openChecked(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Pins(), nil
+}
+
+// checkpoint is the files of a Hugging Face checkpoint directory, open, so that one that
+// changes while it is converted is noticed.
+type checkpoint struct {
+	dir     string
+	pins    pin.Set
+	config  []*pin.File // configFiles
+	weights []*pin.File // and their index
+}
+
+func pinCheckpoint(dir string) (_ *checkpoint, err error) {
+	c := &checkpoint{dir: dir}
+	defer func() {
+		if err != nil {
+			c.pins.Close()
+		}
+	}()
+	// The index first: it says which weights there are.
+	if _, err := c.pins.Add(filepath.Join(dir, safetensors.IndexName)); err != nil {
+		return nil, err
+	}
+	weights, err := safetensors.Files(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range configFiles {
+		f, err := c.pins.Add(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		c.config = append(c.config, f)
+	}
+	for _, path := range weights {
+		f, err := c.pins.Add(path)
+		if err != nil {
+			return nil, err
+		}
+		c.weights = append(c.weights, f)
+	}
+	return c, nil
+}
+
+// key is that of the checkpoint's conversion in the cache.
+func (c *checkpoint) key(ctx context.Context) (string, error) {
+	p := fingerprint.New("model", ConverterVersion)
+	for _, f := range c.config {
+		if err := p.Content(ctx, f); err != nil {
+			return "", err
+		}
+	}
+	for _, f := range c.weights {
+		p.Identity(f)
+	}
+	return p.Key(), nil
 }
 
 // isCheckpoint explains what a directory is if it is no checkpoint.

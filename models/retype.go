@@ -63,5 +63,8 @@ func retype(ctx context.Context, f *gguf.File, out string, to WeightType, progre
 	if err := c.Wait(); err != nil {
 		return err
 	}
+	if err := f.Unchanged(); err != nil {
+		return err
+	}
 	return w.Commit()
 }

@@ -2,28 +2,28 @@
 // says what it was made from.
 //
 // An entry is the file and a small JSON record beside it with the file's size
-// and SHA-256, written last. Entries are whole or absent; one process at a time
-// builds an entry while others wait for it.
+// and SHA-256, written last, which the file is compared with whenever it is asked for.
+// One process at a time builds an entry while others wait for it.
 package filecache
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/pin"
 )
 
-// Record is what is known of an entry.
-type Record struct {
+// record is what is known of an entry.
+type record struct {
 	Size   int64  `json:"size"`   // bytes
 	SHA256 string `json:"sha256"` // of the file, hexadecimal
 }
@@ -47,70 +47,103 @@ func Dir() (string, error) {
 	return filepath.Join(dir, "personaprobe"), nil
 }
 
-// Get returns the path and record of the entry dir/name. If it is absent or its
-// size is not the recorded one, build is called to write it; build must create
-// the path it is given atomically. Get makes dir if need be.
-func Get(ctx context.Context, dir, name string, build func(path string) error) (string, Record, error) {
+// Get returns the entry name of the folder of that cache directory, open, so that the
+// caller uses what was checked. If it is absent or damaged, build is called to write
+// it; build must create the path it is given atomically. Get makes the folder if need be.
+func Get(ctx context.Context, cacheDir, folder, name string, build func(path string) error) (*pin.File, error) {
+	dir := filepath.Join(cacheDir, folder)
 	path := filepath.Join(dir, name)
-	if r, ok := lookup(path); ok {
-		return path, r, nil
+	if f, err := lookup(ctx, path, cacheDir); f != nil || err != nil && !errors.Is(err, errDamaged) {
+		return f, err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return "", Record{}, fmt.Errorf("make cache directory: %w; set PERSONAPROBE_CACHE to a directory that can be written", err)
+		return nil, fmt.Errorf("make cache directory: %w; set PERSONAPROBE_CACHE to a directory that can be written", err)
 	}
 	unlock, err := lock(ctx, path+lockSuffix)
 	if err != nil {
-		return "", Record{}, err
+		return nil, err
 	}
 	defer unlock()
-	if r, ok := lookup(path); ok { // another process built it meanwhile
-		return path, r, nil
+	f, err := lookup(ctx, path, cacheDir) // another process may have built it meanwhile
+	switch {
+	case f != nil:
+		return f, nil
+	case errors.Is(err, errDamaged):
+		slog.Warn("a file of the cache is made again", "file", path, "why", err)
+	case err != nil:
+		return nil, err
 	}
 	removeStale(dir, name)
 	if err := build(path); err != nil {
-		return "", Record{}, err
+		return nil, err
 	}
-	r, err := writeRecord(path)
-	if err != nil {
-		return "", Record{}, err
+	if f, err = writeRecord(ctx, path, cacheDir); err != nil {
+		return nil, fmt.Errorf("record cache entry: %w", err)
 	}
-	return path, r, nil
+	return f, nil
 }
 
-// Lookup returns the record beside a file that Get made, if the file still has
-// the recorded size.
-func Lookup(path string) (Record, bool) { return lookup(path) }
+// errDamaged marks an entry that is there and not as it was written.
+var errDamaged = errors.New("damaged")
 
-func lookup(path string) (Record, bool) {
+// lookup opens an entry and compares it with its record. Without an entry it returns
+// nothing.
+func lookup(ctx context.Context, path, cacheDir string) (_ *pin.File, err error) {
+	f, err := pin.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil //nolint:nilnil // no entry, no error
+	case errors.Is(err, pin.ErrChanged):
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	case err != nil:
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
 	raw, err := os.ReadFile(path + recordSuffix)
 	if err != nil {
-		return Record{}, false
+		return nil, fmt.Errorf("%w: it has no record: %w", errDamaged, err)
 	}
-	var r Record
-	if json.Unmarshal(raw, &r) != nil {
-		return Record{}, false
+	var r record
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return nil, fmt.Errorf("%w: its record: %w", errDamaged, err)
 	}
-	info, err := os.Stat(path)
-	return r, err == nil && info.Mode().IsRegular() && info.Size() == r.Size
+	if f.Size() != r.Size {
+		return nil, fmt.Errorf("%w: it has %d bytes, not %d", errDamaged, f.Size(), r.Size)
+	}
+	sum, err := f.SHA256(ctx, cacheDir)
+	if errors.Is(err, pin.ErrChanged) {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sum != r.SHA256 {
+		return nil, fmt.Errorf("%w: its SHA-256 is %s, not %s", errDamaged, sum, r.SHA256)
+	}
+	return f, nil
 }
 
-func writeRecord(path string) (Record, error) {
-	f, err := os.Open(path)
+func writeRecord(ctx context.Context, path, cacheDir string) (*pin.File, error) {
+	f, err := pin.Open(path)
 	if err != nil {
-		return Record{}, fmt.Errorf("record cache entry: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
+	r := record{Size: f.Size()}
+	var raw []byte
+	if r.SHA256, err = f.SHA256(ctx, cacheDir); err == nil {
+		raw, err = json.Marshal(r)
+	}
+	if err == nil {
+		err = atomicfile.WriteFile(path+recordSuffix, append(raw, '\n'))
+	}
 	if err != nil {
-		return Record{}, fmt.Errorf("record cache entry: %w", err)
+		return nil, errors.Join(err, f.Close())
 	}
-	r := Record{Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return Record{}, fmt.Errorf("record cache entry: %w", err)
-	}
-	return r, atomicfile.WriteFile(path+recordSuffix, append(raw, '\n'))
+	return f, nil
 }
 
 // removeStale removes temporary files that a killed process left of an entry.

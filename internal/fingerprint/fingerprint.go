@@ -2,16 +2,15 @@
 package fingerprint
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"personaprobe/internal/pin"
 )
 
 // Print accumulates what a cache entry depends on.
@@ -34,42 +33,37 @@ func (p *Print) add(fields ...string) {
 }
 
 // Content adds a file's name and bytes, or the fact that it is absent.
-func (p *Print) Content(path string) error {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		p.add("absent", filepath.Base(path))
+func (p *Print) Content(ctx context.Context, f *pin.File) error {
+	if f.Absent() {
+		p.add("absent", filepath.Base(f.Path))
 		return nil
 	}
+	sum, err := f.SHA256(ctx, "")
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return err
-	}
-	p.add("content", filepath.Base(path), string(sum.Sum(nil)))
-	return nil
+	raw, err := hex.DecodeString(sum)
+	p.add("content", filepath.Base(f.Path), string(raw))
+	return err
 }
 
-// Identity adds what tells a large file apart without reading it: its absolute
-// path, size, modification time and, where the system has them, device, inode
-// and the time of its last change, which no tool can set back.
-func (p *Print) Identity(path string) error {
-	abs, err := filepath.Abs(path)
+// Identity adds what tells a large file apart without reading it: see [pin.File.Identity].
+func (p *Print) Identity(f *pin.File) {
+	if f.Absent() {
+		p.add("absent", f.Abs())
+		return
+	}
+	p.add(append([]string{"identity"}, f.Identity()...)...)
+}
+
+// FileSHA256 is the SHA-256 of a file: see [pin.File.SHA256].
+func FileSHA256(ctx context.Context, path, cacheDir string) (string, error) {
+	f, err := pin.Open(path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	info, err := os.Stat(path) // follows links: the Hub's cache is made of them
-	if errors.Is(err, fs.ErrNotExist) {
-		p.add("absent", abs)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	p.add("identity", abs, fmt.Sprint(info.Size(), info.ModTime().UnixNano()), inode(info))
-	return nil
+	defer f.Close()
+	return f.SHA256(ctx, cacheDir)
 }
 
 // Key returns the fingerprint as 16 hexadecimal digits.

@@ -1,10 +1,13 @@
 package fingerprint
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"personaprobe/internal/pin"
 )
 
 // Each change of what an entry depends on changes the key.
@@ -17,13 +20,20 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	key := func(version string) string {
+		var files pin.Set
+		defer files.Close()
 		p := New("kind", version)
-		if err := p.Content(small); err != nil {
+		f, err := files.Add(small)
+		if err == nil {
+			err = p.Content(context.Background(), f)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Identity(large); err != nil {
+		if f, err = files.Add(large); err != nil {
 			t.Fatal(err)
 		}
+		p.Identity(f)
 		return p.Key()
 	}
 	seen := map[string]string{}

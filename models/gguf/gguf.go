@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"personaprobe/internal/pin"
 )
 
 const (
@@ -149,23 +151,22 @@ type File struct {
 	alignment int64
 	keys      map[string]int
 	names     map[string]*Tensor
-	closers   []io.Closer
+	pins      pin.Set // the open files
 }
 
 // Alignment of tensor data, in bytes.
 func (f *File) Alignment() int64 { return f.alignment }
 
 // Close closes the files. Tensors cannot be read afterwards.
-func (f *File) Close() error {
-	var first error
-	for _, c := range f.closers {
-		if err := c.Close(); first == nil {
-			first = err
-		}
-	}
-	f.closers = nil
-	return first
-}
+func (f *File) Close() error { return f.pins.Close() }
+
+// Pins are the open files, all parts in order. To close them is to close the file.
+func (f *File) Pins() *pin.Set { return &f.pins }
+
+// Unchanged returns an error that wraps pin.ErrChanged unless the files are still those
+// that were opened, with nothing written to them. Who made something of a file asks
+// this at the end.
+func (f *File) Unchanged() error { return f.pins.Unchanged() }
 
 // Tensor returns the named tensor, or nil.
 func (f *File) Tensor(name string) *Tensor { return f.names[name] }

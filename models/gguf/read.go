@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 
 	"personaprobe/internal/fault"
+	"personaprobe/internal/pin"
 )
 
 // Open opens a GGUF file and reads its metadata and tensor list. Given any part
@@ -26,25 +26,17 @@ func Open(path string) (*File, error) {
 }
 
 func openOne(path string) (*File, error) {
-	file, err := os.Open(path)
+	file, err := pin.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open GGUF file: %w", err)
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	}
-	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("open GGUF file: %w", err)
-	}
-	f, err := Parse(file, info.Size())
+	f, err := Parse(file, file.Size())
 	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	f.Path, f.Parts = path, []string{path}
-	f.closers = []io.Closer{file}
+	f.pins.Take(file)
 	return f, nil
 }
 

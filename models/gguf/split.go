@@ -54,7 +54,7 @@ func openSplit(first *File, count uint64) (*File, error) {
 
 // join appends part number i to the whole.
 func (f *File) join(part *File, i int, count uint64) error {
-	f.closers = append(f.closers, part.closers...)
+	f.pins.Take(part.pins.Files()...)
 	f.Parts = append(f.Parts, part.Path)
 	f.Size += part.Size
 	no, _ := part.Uint(splitNoKey)

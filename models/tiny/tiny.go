@@ -65,10 +65,10 @@ func Taxonomy() []byte { return bytes.Clone(taxonomy) }
 func Questions() []byte { return bytes.Clone(questions) }
 
 // Install converts the model and its adapters into cacheDir unless they are
-// there already, which is told by their names (content of the archive and
-// version of the converter) and sizes. Two processes may install at once.
+// there already: under their names (content of the archive and version of the
+// converter), with the SHA-256 noted when they were made. Two processes may install at
+// once.
 func Install(ctx context.Context, cacheDir string) (Files, error) {
-	dir := filepath.Join(cacheDir, "tiny")
 	key := strings.TrimSpace(archiveSum)[:16] + "-" + models.ConverterVersion
 	var temp string
 	defer func() { os.RemoveAll(temp) }()
@@ -80,7 +80,7 @@ func Install(ctx context.Context, cacheDir string) (Files, error) {
 		return Unpack(temp)
 	})
 	get := func(name string, build func(out string) error) (string, error) {
-		path, _, err := filecache.Get(ctx, dir, name+"-"+key+".gguf", func(out string) error {
+		f, err := filecache.Get(ctx, cacheDir, "tiny", name+"-"+key+".gguf", func(out string) error {
 			if err := unpacked(); err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func Install(ctx context.Context, cacheDir string) (Files, error) {
 		if err != nil {
 			return "", fmt.Errorf("install the tiny model: %w", err)
 		}
-		return path, nil
+		return f.Path, f.Close()
 	}
 	files := Files{Adapters: map[string]string{}}
 	var err error

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"personaprobe/internal/pin/pintest"
 	"personaprobe/models/gguf"
 	"personaprobe/models/safetensors"
 )
@@ -100,25 +102,42 @@ func checkModel(t *testing.T, path string) {
 	}
 }
 
+// A damaged file is made again, with the same bytes.
 func TestInstallRepairs(t *testing.T) {
 	cache := t.TempDir()
 	files, err := Install(context.Background(), cache)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile(files.Adapters["villain"])
-	if err != nil {
-		t.Fatal(err)
+	zero := func(path string) error { // the second half, in place
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(os.Truncate(path, info.Size()/2), os.Truncate(path, info.Size()))
 	}
-	if err := os.Truncate(files.Adapters["villain"], 100); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Install(context.Background(), cache); err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(files.Adapters["villain"])
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("a truncated adapter was not rebuilt: %v", err)
+	for _, c := range []struct {
+		path   string
+		damage func(path string) error
+	}{
+		{files.Model, zero},
+		{files.Adapters["comedian"], zero},
+		{files.Adapters["villain"], func(path string) error { return os.Truncate(path, 100) }},
+		{files.Adapters["assistant"], func(path string) error { pintest.Flip(t, path, -1); return nil }},
+	} {
+		want, err := os.ReadFile(c.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.damage(c.path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Install(context.Background(), cache); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(c.path); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s was not made again: %v", c.path, err)
+		}
 	}
 }
 
