@@ -12,6 +12,7 @@ import (
 
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/cudalib"
+	"personaprobe/internal/pin"
 	"personaprobe/lora"
 	"personaprobe/models"
 )
@@ -20,6 +21,7 @@ import (
 type Engine struct {
 	opts      Options
 	files     Files
+	pins      map[string]*pin.Set // the files, open, by adapter; "" is the model
 	info      llama.ModelInfo
 	model     *llama.Model // on the native path its tokenizer alone
 	native    *nativeModel // nil: llama.cpp computes
@@ -59,16 +61,16 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 		opts.Date = time.Now()
 	}
 	opts.Date = opts.Date.UTC().Truncate(time.Second)
-	files, err := resolve(ctx, &opts)
-	if err != nil {
-		return nil, err
-	}
-	e := &Engine{files: files, adapters: map[string]*llama.Adapter{}}
+	e := &Engine{adapters: map[string]*llama.Adapter{}, pins: map[string]*pin.Set{}}
 	defer func() {
 		if err != nil {
 			_ = e.Close() // the first error is the one to tell
 		}
 	}()
+	if err := e.resolve(ctx, &opts); err != nil {
+		return nil, err
+	}
+	files := e.files
 	if err := e.openModel(ctx, &opts); err != nil {
 		return nil, err
 	}
@@ -84,6 +86,10 @@ func Open(ctx context.Context, opts Options) (_ *Engine, err error) {
 		}
 	}
 	if err = e.openWeights(); err != nil {
+		return nil, err
+	}
+	// All of that was opened by path.
+	if err = e.Unchanged(); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -163,39 +169,39 @@ func (o *Options) fallBack(ctx context.Context, err error) error {
 	return nil
 }
 
-// resolve turns directories into GGUF files and checks adapters against the
-// model before llama.cpp sees either.
-func resolve(ctx context.Context, opts *Options) (Files, error) {
-	files := Files{Adapters: map[string]string{}}
+// resolve turns directories into GGUF files and checks adapters against the model
+// before llama.cpp sees either. The files stay open as they were checked.
+func (e *Engine) resolve(ctx context.Context, opts *Options) error {
 	if opts.CacheDir == "" {
 		dir, err := models.CacheDir()
 		if err != nil {
-			return files, err
+			return err
 		}
 		opts.CacheDir = dir
 	}
-	progress := func(what string) func(done, total int64) {
-		return func(done, total int64) {
-			if opts.Progress != nil {
-				opts.Progress(what, done, total)
-			}
+	progress := func(done, total int64) {
+		if opts.Progress != nil {
+			opts.Progress("converting the model", done, total)
 		}
 	}
-	var err error
-	if files.Model, err = models.Resolve(ctx, opts.Model, opts.CacheDir, progress("converting the model")); err != nil {
-		return files, err
+	model, err := models.Pin(ctx, opts.Model, opts.CacheDir, progress)
+	if err != nil {
+		return err
 	}
+	e.pins[""] = model
+	e.files = Files{Model: model.Files()[0].Path, Adapters: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(opts.Adapters)) {
-		path, warnings, err := lora.Resolve(ctx, opts.Adapters[name], files.Model, opts.CacheDir)
+		adapter, warnings, err := lora.Pin(ctx, opts.Adapters[name], e.files.Model, opts.CacheDir)
 		if err != nil {
-			return files, fmt.Errorf("adapter %s: %w", name, err)
+			return fmt.Errorf("adapter %s: %w", name, err)
 		}
 		for _, w := range warnings {
 			slog.Warn(w, "adapter", name)
 		}
-		files.Adapters[name] = path
+		e.pins[name] = adapter
+		e.files.Adapters[name] = adapter.Files()[0].Path
 	}
-	return files, nil
+	return nil
 }
 
 // Reserve allocates the caches for generation: slots sequences of context tokens
@@ -360,6 +366,9 @@ func (e *Engine) Close() error {
 	}
 	if e.model != nil {
 		_ = e.model.Close()
+	}
+	for _, files := range e.pins {
+		_ = files.Close()
 	}
 	return nil
 }

@@ -37,9 +37,14 @@ func (e *Engine) Generate(ctx context.Context, requests iter.Seq[Request]) iter.
 		g := &generation{e: e, next: next}
 		d := newDispatcher(len(e.lanes), g.pull)
 		d.onWant = e.weights != nil
+		going := true
 		err := runLanes(ctx, e.lanes, d, func(r result) bool {
-			return yield(g.completion(r))
+			going = yield(g.completion(r))
+			return going
 		})
+		if err == nil && going {
+			err = e.Unchanged()
+		}
 		if err != nil {
 			yield(Completion{}, err)
 		}

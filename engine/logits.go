@@ -63,7 +63,7 @@ func (e *Engine) Logits(ctx context.Context, items []Forced, adapter string, eac
 			return err
 		}
 	}
-	return nil
+	return e.Unchanged()
 }
 
 // logitsPerContext is how many items are worth a context of their own.

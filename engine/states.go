@@ -66,12 +66,16 @@ func (e *Engine) States(ctx context.Context, readings []Reading, opts StateOptio
 	if err := e.useBase(); err != nil {
 		return err
 	}
-	return e.readStates(ctx, trim(readings), &opts, func(reading int, states [][]float32) error {
+	err := e.readStates(ctx, trim(readings), &opts, func(reading int, states [][]float32) error {
 		if err := each(reading, states); err != nil {
 			return err // first: the caller knows the prompt's name
 		}
 		return checkFinite(reading, opts.Layers, states)
 	})
+	if err != nil {
+		return err
+	}
+	return e.Unchanged()
 }
 
 // LastStates is [Engine.States] for the last token of each prompt: states[k] is

@@ -70,6 +70,7 @@ type checkpoint struct {
 	lines   bytes.Buffer // groups not yet written
 	last    time.Time    // of the last block
 	every   time.Duration
+	sound   func() error // whether what was added may be kept; nil: it may
 	failed  bool
 }
 
@@ -132,11 +133,17 @@ func (c *checkpoint) line(v any) error {
 	return nil
 }
 
-// flush writes the groups so far as a block and syncs it. After an error the file may
-// have a torn tail and takes nothing more.
+// flush writes the groups so far as a block and syncs it, if they are sound. After an
+// error the file may have a torn tail and takes nothing more.
 func (c *checkpoint) flush() error {
 	if c.failed || c.lines.Len() == 0 {
 		return nil
+	}
+	if c.sound != nil {
+		if err := c.sound(); err != nil {
+			c.failed = true
+			return err
+		}
 	}
 	block := make([]byte, prefixSize, prefixSize+c.lines.Len()/2)
 	block = c.encoder.EncodeAll(c.lines.Bytes(), block)

@@ -32,14 +32,16 @@ type fakeModel struct {
 	filler   int               // bytes added to every text
 	behaves  map[string]string // adapter -> whose logits it has; "": the base model's
 	depth    int               // decoder layers; 0: 28
+	changed  error             // of Unchanged
 	yielded  int
 	probed   int // prompts of NextLogits
 	asked    []engine.Request
 	date     string // what the chat template's clock says; "": it does not read it
 }
 
-func (m *fakeModel) Layers() int     { return cmp.Or(m.depth, 28) }
-func (m *fakeModel) HiddenSize() int { return 8 }
+func (m *fakeModel) Unchanged() error { return m.changed }
+func (m *fakeModel) Layers() int      { return cmp.Or(m.depth, 28) }
+func (m *fakeModel) HiddenSize() int  { return 8 }
 
 // Prompt has the template's marks around the messages, and a token a word.
 func (m *fakeModel) Prompt(messages []engine.Message) (engine.Prompt, error) {

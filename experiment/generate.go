@@ -12,6 +12,7 @@ import (
 
 	"personaprobe/engine"
 	"personaprobe/internal/atomicfile"
+	"personaprobe/internal/pin"
 )
 
 // job is one persona asked one question: what a request is made of, and its
@@ -49,8 +50,12 @@ func (r *runner) generate(ctx context.Context, a Adapter, open []Shard) (err err
 	}
 	defer func() {
 		for _, shard := range open {
-			if out := g.outputs[shard.Seed]; out != nil {
-				err = errors.Join(err, out.checkpoint.close())
+			out := g.outputs[shard.Seed]
+			if out == nil {
+				continue
+			}
+			if closing := out.checkpoint.close(); !errors.Is(err, pin.ErrChanged) { // else it says the same
+				err = errors.Join(err, closing)
 			}
 		}
 	}()
@@ -96,6 +101,7 @@ func (g *generation) open(shard Shard) error {
 	if err != nil {
 		return err
 	}
+	out.checkpoint.sound = g.model.Unchanged
 	g.outputs[shard.Seed] = out
 	if torn > 0 {
 		g.opts.Log.Warn("cut a torn tail off the completions; they are generated again", "file", path, "bytes", torn)

@@ -29,6 +29,11 @@ type Model interface {
 	NextLogits(ctx context.Context, adapter string, prompts [][]engine.Message, last int,
 		each func(prompt, token int, logits []float32) error) error
 
+	// Unchanged returns an error once the bytes that the model computes with may no
+	// longer be those it was opened with. What it computed before a call without an
+	// error is sound.
+	Unchanged() error
+
 	Layers() int     // decoder layers
 	HiddenSize() int // components of a hidden state
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"personaprobe/engine"
-	"personaprobe/internal/fingerprint"
 	"personaprobe/models"
 	"personaprobe/models/tiny"
 )
@@ -161,23 +160,23 @@ func inputs(ctx context.Context, study *Study, e *engine.Engine, build string) (
 		Study: study, Build: build, Device: e.Device(), GPUs: e.GPUs(), Adapters: map[string]File{}, Date: e.Options().Date,
 	}
 	var err error
-	if in.Model, err = hashed(ctx, e, e.Files().Model); err != nil {
+	if in.Model, err = hashed(ctx, e, "", e.Files().Model); err != nil {
 		return in, err
 	}
 	if in.Name = e.Name(); study.Plan.Model == EmbeddedModel {
 		in.Name = EmbeddedModel
 	}
 	for name, path := range e.Files().Adapters {
-		if in.Adapters[name], err = hashed(ctx, e, path); err != nil {
+		if in.Adapters[name], err = hashed(ctx, e, name, path); err != nil {
 			return in, err
 		}
 	}
 	return in, nil
 }
 
-// hashed is a file with its hash, which is kept in the cache if the file is large.
-func hashed(ctx context.Context, e *engine.Engine, path string) (File, error) {
-	sum, err := fingerprint.FileSHA256(ctx, path, e.Options().CacheDir)
+// hashed is the file of an adapter, "" for the model, with the hash of what was loaded.
+func hashed(ctx context.Context, e *engine.Engine, adapter, path string) (File, error) {
+	sum, err := e.SHA256(ctx, adapter)
 	return File{Path: path, SHA256: sum}, err
 }
 

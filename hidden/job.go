@@ -16,7 +16,6 @@ import (
 	"personaprobe/engine"
 	"personaprobe/internal/atomicfile"
 	"personaprobe/internal/dirlock"
-	"personaprobe/internal/fingerprint"
 	"personaprobe/internal/sums"
 	"personaprobe/models/safetensors"
 )
@@ -99,11 +98,11 @@ func newJob(ctx context.Context, e *engine.Engine, o *ExtractOptions, s *survey)
 	if j.Settings, err = e.Settings(); err != nil {
 		return nil, err
 	}
-	if j.ModelSHA256, err = fingerprint.FileSHA256(ctx, e.Files().Model, e.Options().CacheDir); err != nil {
+	if j.ModelSHA256, err = e.SHA256(ctx, ""); err != nil {
 		return nil, err
 	}
 	if o.Adapter != "" {
-		j.AdapterSHA256, err = fingerprint.FileSHA256(ctx, e.Files().Adapters[o.Adapter], e.Options().CacheDir)
+		j.AdapterSHA256, err = e.SHA256(ctx, o.Adapter)
 	}
 	return j, err
 }
