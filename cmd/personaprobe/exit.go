@@ -17,6 +17,7 @@ import (
 	"personaprobe/engine"
 	"personaprobe/experiment"
 	"personaprobe/hidden"
+	"personaprobe/internal/pin"
 	"personaprobe/internal/plaintext"
 	"personaprobe/internal/sums"
 	"personaprobe/lora"
@@ -68,7 +69,7 @@ func exitCode(err error) int {
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
 			experiment.ErrInput, analysis.ErrInput, analysis.ErrStale, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis, bench.ErrFile,
-			fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
+			pin.ErrChanged, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 			syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
 		}},
 	} {
