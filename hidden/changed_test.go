@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"personaprobe/engine"
@@ -54,4 +55,37 @@ func TestModelChangesMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameFiles(t, "put right", want, files(t, dir))
+}
+
+// Prompts that change between the passes over them end the job before a row of theirs is
+// kept: with the right ones it goes on and ends with the right bytes.
+func TestPromptsChangeMeanwhile(t *testing.T) {
+	e := open(t, nil)
+	personas, questions := grid(t, 3, 2)
+	others := slices.Clone(personas)
+	others[1].Text += " You sing."
+	opts := ExtractOptions{Layers: []int{1}, block: block{1, 1 << 30}}
+	want := files(t, mustExtract(t, e, Grid(personas, questions), opts).dir)
+
+	dir := filepath.Join(t.TempDir(), "out")
+	passes := 0
+	changing := func(yield func(Prompt, error) bool) {
+		if passes++; passes == 1 {
+			Grid(personas, questions)(yield)
+			return
+		}
+		Grid(others, questions)(yield)
+	}
+	kept := 0
+	opts.afterBlock = func() { kept++ }
+	if _, err := Extract(context.Background(), e, changing, dir, opts); !errors.Is(err, ErrInput) {
+		t.Fatalf("error %v", err)
+	}
+	if kept == 0 || kept > len(questions) {
+		t.Errorf("%d blocks were kept", kept)
+	}
+	if _, err := Extract(context.Background(), e, Grid(personas, questions), dir, opts); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, "with the right prompts", want, files(t, dir))
 }

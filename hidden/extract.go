@@ -191,10 +191,12 @@ func (x *extraction) report(done int) {
 	x.opts.Progress(Progress{Phase: x.progress.Phase, Done: x.progress.Prompts + done, Total: x.survey.prompts})
 }
 
+var errPromptsChanged = fmt.Errorf("%w: the prompts changed while they were read; run again when nothing writes to them", ErrInput)
+
 // blocks goes through the prompts that are left of the phase and does them in blocks
 // of at most limit prompts and about as many bytes as the options say. prepare makes
-// of a prompt what do takes, and says how many bytes it will need. At the end the
-// prompts must be those of the survey.
+// of a prompt what do takes, and says how many bytes it will need. A prompt that is not
+// the survey's ends it before anything of it is kept.
 func blocks[T any](ctx context.Context, x *extraction, limit int, prepare func(*Prompt) (T, int64, error), do func([]T) error) error {
 	sum := newPromptHash()
 	var pending []T
@@ -215,6 +217,9 @@ func blocks[T any](ctx context.Context, x *extraction, limit int, prepare func(*
 		if err != nil {
 			return err
 		}
+		if n == x.survey.prompts || sum.mark() != x.survey.marks[n] {
+			return errPromptsChanged
+		}
 		if n++; n <= first {
 			continue
 		}
@@ -230,8 +235,8 @@ func blocks[T any](ctx context.Context, x *extraction, limit int, prepare func(*
 		pending = append(pending, item)
 		bytes += more
 	}
-	if sum.hex() != x.survey.sha256 {
-		return fmt.Errorf("%w: the prompts changed while they were read", ErrInput)
+	if n != x.survey.prompts {
+		return errPromptsChanged
 	}
 	if len(pending) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package hidden
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -16,12 +17,13 @@ import (
 // how large it is. Only a few bytes of each prompt are kept, to know its id again.
 type survey struct {
 	prompts int
-	tokens  int    // of all prompts
-	longest int    // tokens of the longest prompt
-	idBytes int    // of all ids and labels
-	sha256  string // of all prompts with their labels
-	ids     string // SHA-256 of all prompts' token ids
-	clock   bool   // a chat template read the clock for one of them
+	tokens  int      // of all prompts
+	longest int      // tokens of the longest prompt
+	idBytes int      // of all ids and labels
+	sha256  string   // of all prompts with their labels
+	ids     string   // SHA-256 of all prompts' token ids
+	clock   bool     // a chat template read the clock for one of them
+	marks   []uint64 // promptHash.mark after each
 }
 
 // rows is the number of rows that a job of these prompts can have at most.
@@ -60,6 +62,7 @@ func look(ctx context.Context, e *engine.Engine, prompts Prompts, o *ExtractOpti
 		if err := sum.add(&p); err != nil {
 			return nil, err
 		}
+		s.marks = append(s.marks, sum.mark())
 		if s.prompts%1000 == 0 {
 			o.Progress(Progress{Phase: PhaseCheck, Done: s.prompts})
 		}
@@ -124,6 +127,9 @@ func newPromptHash() *promptHash {
 }
 
 func (h *promptHash) add(v any) error { return h.e.Encode(v) }
+
+// mark is a short hash of the prompts so far.
+func (h *promptHash) mark() uint64 { return binary.BigEndian.Uint64(h.h.Sum(nil)) }
 
 func (h *promptHash) hex() string { return hex.EncodeToString(h.h.Sum(nil)) }
 
