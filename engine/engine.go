@@ -13,8 +13,6 @@ import (
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/cudalib"
 	"personaprobe/internal/pin"
-	"personaprobe/lora"
-	"personaprobe/models"
 )
 
 // Engine is an open model with its adapters.
@@ -165,41 +163,6 @@ func (o *Options) fallBack(ctx context.Context, err error) error {
 	case errors.Is(err, cudalib.ErrAbsent) || errors.Is(err, cudalib.ErrNoCgo):
 	default:
 		slog.Warn("llama.cpp computes instead of the native decoder", "reason", err)
-	}
-	return nil
-}
-
-// resolve turns directories into GGUF files and checks adapters against the model
-// before llama.cpp sees either. The files stay open as they were checked.
-func (e *Engine) resolve(ctx context.Context, opts *Options) error {
-	if opts.CacheDir == "" {
-		dir, err := models.CacheDir()
-		if err != nil {
-			return err
-		}
-		opts.CacheDir = dir
-	}
-	progress := func(done, total int64) {
-		if opts.Progress != nil {
-			opts.Progress("converting the model", done, total)
-		}
-	}
-	model, err := models.Pin(ctx, opts.Model, opts.CacheDir, progress)
-	if err != nil {
-		return err
-	}
-	e.pins[""] = model
-	e.files = Files{Model: model.Files()[0].Path, Adapters: map[string]string{}}
-	for _, name := range slices.Sorted(maps.Keys(opts.Adapters)) {
-		adapter, warnings, err := lora.Pin(ctx, opts.Adapters[name], e.files.Model, opts.CacheDir)
-		if err != nil {
-			return fmt.Errorf("adapter %s: %w", name, err)
-		}
-		for _, w := range warnings {
-			slog.Warn(w, "adapter", name)
-		}
-		e.pins[name] = adapter
-		e.files.Adapters[name] = adapter.Files()[0].Path
 	}
 	return nil
 }
