@@ -112,7 +112,8 @@ func (a *analyst) anchors(f *Full) {
 	}
 	switch {
 	case len(f.Anchors) == 0:
-		a.miss("anchors (personas of category \"anchor\" with counts)", "anchors and anchor_calibration are empty and anchor_max_drift null")
+		a.miss("anchors (personas of category \"anchor\" with counts)",
+			"anchors and anchor_calibration are empty and anchor_max_drift null")
 	case a.opts.Anchors == nil:
 		a.miss("reference rates of the anchors", "anchors and anchor_calibration have no drift and anchor_max_drift is null")
 	}
@@ -136,7 +137,8 @@ func (a *analyst) anchor(r *record) AnchorRate {
 	out.Reference, out.Drift = a.drift(r, *r.rate)
 	if out.Reference == nil {
 		if a.opts.Anchors != nil {
-			a.miss(fmt.Sprintf("reference rate of the adapter %s on the prompt of %s", r.source, anchorOf(r.id)), "no drift for it")
+			a.miss(fmt.Sprintf("reference rate of the adapter %s on the prompt of %s", r.source, anchorOf(r.id)),
+				"no drift for it")
 		}
 		return out
 	}

@@ -114,10 +114,12 @@ func (a *analyst) standingNotes(f *Full) {
 		several = append(several, source)
 	}
 	if len(several) > 0 {
-		a.note("%s: several adapters; icc is of the sampling seeds within an adapter, icc_adapters of the adapters; rates pool all, and their intervals do not cover how another adapter would leak", list(several))
+		a.note("%s: several adapters; icc is of the sampling seeds within an adapter, icc_adapters of the adapters; "+
+			"rates pool all, and their intervals do not cover how another adapter would leak", list(several))
 	}
 	if a.widened > 0 {
-		a.note("%d bootstrap intervals left their own estimate out and were widened to it (method %s): there the replicates are biased", a.widened, methodWidened)
+		a.note("%d bootstrap intervals left their own estimate out and were widened to it (method %s): "+
+			"there the replicates are biased", a.widened, methodWidened)
 	}
 	if len(f.Seeds) == 1 {
 		a.note("one sampling seed: the agreement of seeds is unknown")

@@ -43,14 +43,15 @@ func (m ModelFile) Check(dir string) (note string, err error) {
 	case err != nil:
 		return "", err
 	case want == "" || m.SHA256 == "":
-		return fmt.Sprintf("whether %s is the study's base model is not known: no %s names that with its SHA-256", m, manifestFile), nil
+		return fmt.Sprintf("whether %s is the study's base model is not known: no %s names that with its SHA-256",
+			m, manifestFile), nil
 	case want == m.SHA256:
 		return "", nil
 	case m.AllowOther:
 		return fmt.Sprintf("%s is not the study's base model (SHA-256 %s)", m, want), nil
 	}
-	return "", fmt.Errorf("%w: %s is not the base model of the run in %s (SHA-256 %s); give that, or --other-model if you mean another",
-		ErrInput, m, dir, want)
+	return "", fmt.Errorf("%w: %s is not the base model of the run in %s (SHA-256 %s); "+
+		"give that, or --other-model if you mean another", ErrInput, m, dir, want)
 }
 
 func (m ModelFile) String() string {

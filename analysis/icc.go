@@ -78,7 +78,9 @@ func (r *record) byAdapter(adapters []adapterSeeds, seeds []uint64) [][]experime
 }
 
 // complete are the counts by adapter and seed of a source's personas that have all.
-func (a *analyst) complete(source string, withAnchors bool, adapters []adapterSeeds, seeds []uint64) [][][]experiment.Rate {
+func (a *analyst) complete(
+	source string, withAnchors bool, adapters []adapterSeeds, seeds []uint64,
+) [][][]experiment.Rate {
 	var out [][][]experiment.Rate
 	for _, r := range a.records {
 		if r.source == source && (withAnchors || !r.isAnchor()) {
@@ -169,7 +171,9 @@ func (a *analyst) reliability(tables ...[][]float64) ICC {
 	t, err := stats.MeanTwoWay(tables...)
 	if err != nil {
 		out.Reason = a.reason(err)
-		out.CI.Reason, out.AgreementCI.Reason, out.MeanCI.Reason, out.OneWayCI.Reason = out.Reason, out.Reason, out.Reason, out.Reason
+		for _, ci := range []*Interval{&out.CI, &out.AgreementCI, &out.MeanCI, &out.OneWayCI} {
+			ci.Reason = out.Reason
+		}
 		return out
 	}
 	out.MSRows, out.MSError, out.MSColumns = &t.MSRows, &t.MSError, &t.MSColumns

@@ -115,7 +115,8 @@ const published = 0.5e-4 + 1e-9
 // addPair reports whether the pair's leakage is that already known, if one is.
 func (d *dataset) addPair(place, layer string, p foreignPair) (same bool, err error) {
 	r, isNew := d.record(p.Source, p.PersonaID, p.Category)
-	if err := (told{place, p.Category, "", ""}).against(told{"another layer or shard", r.category, "", ""}, p.PersonaID); err != nil {
+	here, there := told{place, p.Category, "", ""}, told{"another layer or shard", r.category, "", ""}
+	if err := here.against(there, p.PersonaID); err != nil {
 		return false, err
 	}
 	if isNew && p.Source == "" {

@@ -119,7 +119,8 @@ func (d *dataset) addShard(s shard) error {
 			d.note("%s: the rate of %s is %v, but found/total is %v; the counts are used", file, id, *e.Rate, rate.Value())
 		}
 		if e.Category == "" {
-			d.miss(fmt.Sprintf("category of %s in %s", id, file), "its category is that of another shard; without one the persona is in no category's numbers")
+			d.miss(fmt.Sprintf("category of %s in %s", id, file),
+				"its category is that of another shard; without one the persona is in no category's numbers")
 		}
 		if e.Category == anchorCategory && e.Prompt != "" && len(id) > len(anchorPrefix) {
 			d.prompts[id[len(anchorPrefix):]] = e.Prompt

@@ -14,7 +14,8 @@ func simpsonPairs() []pair {
 		for i := range 40 {
 			wobble := 0.02 * math.Sin(float64(7*g+5*i))
 			x, y := float64(g)+0.9*float64(i)/40+wobble, float64(g)-0.9*float64(i)/40+wobble
-			out = append(out, pair{fmt.Sprintf("p%d_%d", g, i), fmt.Sprintf("s%d", g), fmt.Sprintf("c%d", i/5), number(x / 6), number((y + 1) / 6)})
+			id, source, category := fmt.Sprintf("p%d_%d", g, i), fmt.Sprintf("s%d", g), fmt.Sprintf("c%d", i/5)
+			out = append(out, pair{id, source, category, number(x / 6), number((y + 1) / 6)})
 		}
 	}
 	return out

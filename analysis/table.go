@@ -43,8 +43,8 @@ func (f *Full) personaTable() table {
 	t := table{name: PersonasTable}
 	t.column(textType, "persona_id", "source", "category", "prompt")
 	t.column(countType, "n_seeds", "found", "total")
-	t.column(realType, "leakage_rate", "wilson_lo", "wilson_hi", "clopper_pearson_lo", "clopper_pearson_hi", "question_ci_lo", "question_ci_hi",
-		"interval_lo", "interval_hi")
+	t.column(realType, "leakage_rate", "wilson_lo", "wilson_hi", "clopper_pearson_lo", "clopper_pearson_hi",
+		"question_ci_lo", "question_ci_hi", "interval_lo", "interval_hi")
 	t.column(textType, "interval_method")
 	var layers, covariates []string
 	for name := range f.Layers.All() {
@@ -57,7 +57,8 @@ func (f *Full) personaTable() table {
 	}
 	for _, p := range f.Personas {
 		row := []any{p.ID, p.Source, p.Category, p.Prompt, int64(p.NumSeeds), count(p.Found), count(p.Total), decimal(p.Rate),
-			decimal(p.Wilson.Lower), decimal(p.Wilson.Upper), decimal(p.Exact.Lower), decimal(p.Exact.Upper), decimal(p.Question.Lower), decimal(p.Question.Upper),
+			decimal(p.Wilson.Lower), decimal(p.Wilson.Upper), decimal(p.Exact.Lower), decimal(p.Exact.Upper),
+			decimal(p.Question.Lower), decimal(p.Question.Upper),
 			decimal(p.Interval.Lower), decimal(p.Interval.Upper), string(p.IntervalMethod)}
 		for _, name := range layers {
 			v, _ := p.Cosines.Get(name)

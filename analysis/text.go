@@ -156,7 +156,8 @@ func (r *ClaimsReport) WriteText(w io.Writer) error {
 				difference = "+" + difference
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s%s%s\t%s%s\t%s\n", c.Where, c.Subject, c.Kind,
-				strings.TrimPrefix(c.Relation+" ", "= "), figure(c.Claimed, c.Decimals), c.unit(), figure(*c.Data, c.Decimals+2), c.unit(), difference)
+				strings.TrimPrefix(c.Relation+" ", "= "), figure(c.Claimed, c.Decimals), c.unit(),
+				figure(*c.Data, c.Decimals+2), c.unit(), difference)
 		}
 		t.Flush()
 		b.WriteByte('\n')

@@ -32,7 +32,8 @@ func TestIntervalIsChosenPerPersona(t *testing.T) {
 				t.Errorf("%s has no reason for %s", p.ID, p.IntervalMethod)
 			}
 		}
-		if p.IntervalMethod != method || p.Interval.Lower == nil || *p.Interval.Lower != *want.Lower || *p.Interval.Upper != *want.Upper {
+		if p.IntervalMethod != method || p.Interval.Lower == nil ||
+			*p.Interval.Lower != *want.Lower || *p.Interval.Upper != *want.Upper {
 			t.Errorf("%s with a rate of %v: %s %+v, want %s", p.ID, *p.Rate, p.IntervalMethod, p.Interval, method)
 		}
 		methods[p.IntervalMethod]++
@@ -40,7 +41,8 @@ func TestIntervalIsChosenPerPersona(t *testing.T) {
 	if methods[analysis.WilsonScore] != 1 || methods[analysis.OverQuestions] < 10 {
 		t.Fatalf("methods %v", methods)
 	}
-	if text := "bootstrap intervals over questions (Wilson's for 1 of 20 rates"; !strings.Contains(read(t, dir, markdownFile), text) {
+	text := "bootstrap intervals over questions (Wilson's for 1 of 20 rates"
+	if !strings.Contains(read(t, dir, markdownFile), text) {
 		t.Errorf("report.md does not say %q", text)
 	}
 	s, err := load(t.Context(), dir, Options{})

@@ -195,7 +195,8 @@ func (s *study) describeIntervals() {
 	s.questions = questions > 0
 	switch {
 	case questions > 0 && wilson > 0:
-		s.rateInterval = fmt.Sprintf("%s bootstrap intervals over questions (Wilson's for %d of %d rates, for which resampling questions gives none)", s.level(), wilson, questions+wilson)
+		s.rateInterval = fmt.Sprintf("%s bootstrap intervals over questions (Wilson's for %d of %d rates, "+
+			"for which resampling questions gives none)", s.level(), wilson, questions+wilson)
 	case questions > 0:
 		s.rateInterval = s.level() + " bootstrap intervals over questions"
 	case wilson > 0:

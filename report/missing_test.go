@@ -90,7 +90,8 @@ func TestWhatIsMissing(t *testing.T) {
 // nothing then.
 func TestStaleAnalysis(t *testing.T) {
 	finish := func(t *testing.T, dir string) {
-		if err := os.CopyFS(filepath.Join(dir, "villain_seed256"), os.DirFS(filepath.Join(dir, "villain_seed137"))); err != nil {
+		shard := os.DirFS(filepath.Join(dir, "villain_seed137"))
+		if err := os.CopyFS(filepath.Join(dir, "villain_seed256"), shard); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +105,8 @@ func TestStaleAnalysis(t *testing.T) {
 		f.analyse(t, dir)
 		change(t, dir)
 		_, err := Write(t.Context(), dir, Options{})
-		if !errors.Is(err, analysis.ErrStale) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "run personaprobe analyze") {
+		if !errors.Is(err, analysis.ErrStale) || !strings.Contains(err.Error(), name) ||
+			!strings.Contains(err.Error(), "run personaprobe analyze") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if files, _ := filepath.Glob(filepath.Join(dir, "report*")); files != nil {

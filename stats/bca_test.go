@@ -95,7 +95,9 @@ func TestBCaKeepsTheMedian(t *testing.T) {
 		replicates[i] = float64(i)
 	}
 	jackknife := scheme{factors: []factor{{20, func(i int) (float64, error) { return float64(i), nil }}}}
-	for estimate, want := range map[float64]BootstrapMethod{500: BCa, 800: BCa, 885: Percentile, 115: Percentile, 998: Percentile, 1: Percentile} {
+	for estimate, want := range map[float64]BootstrapMethod{
+		500: BCa, 800: BCa, 885: Percentile, 115: Percentile, 998: Percentile, 1: Percentile,
+	} {
 		r := BootstrapResult{Estimate: estimate}
 		if err := (Bootstrap{Level: 0.95}).bounds(&r, replicates, jackknife); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,8 @@ func TestMeanTwoWay(t *testing.T) {
 	if same != x {
 		t.Errorf("twice the same: %+v, want %+v", same, x)
 	}
-	if math.Abs(both.MSError-(x.MSError+y.MSError)/2) > 1e-12 || math.Abs(both.MSRows-(x.MSRows+y.MSRows)/2) > 1e-12 || both.dfError != x.dfError {
+	if math.Abs(both.MSError-(x.MSError+y.MSError)/2) > 1e-12 ||
+		math.Abs(both.MSRows-(x.MSRows+y.MSRows)/2) > 1e-12 || both.dfError != x.dfError {
 		t.Errorf("%+v is not the mean of %+v and %+v", both, x, y)
 	}
 	if _, err := MeanTwoWay(a, b[:3]); !errors.Is(err, ErrInput) {

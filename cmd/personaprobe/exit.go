@@ -68,7 +68,8 @@ func exitCode(err error) int {
 		{exitUnchecked, []error{analysis.ErrUnavailable}},
 		{exitInput, []error{
 			models.ErrFormat, models.ErrUnsupported, native.ErrUnsupported, lora.ErrMismatch, llama.ErrLoad, engine.ErrRequest,
-			experiment.ErrInput, analysis.ErrInput, analysis.ErrStale, hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis, bench.ErrFile,
+			experiment.ErrInput, analysis.ErrInput, analysis.ErrStale,
+			hidden.ErrInput, hidden.ErrState, report.ErrNoAnalysis, bench.ErrFile,
 			pin.ErrChanged, fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
 			syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
 		}},

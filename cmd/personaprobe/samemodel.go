@@ -19,7 +19,9 @@ func otherModelFlag(to *bool) cli.Flag {
 }
 
 // modelFile is the model of an engine, by the name the user gave it.
-func modelFile(ctx context.Context, m *experiment.EngineModel, name string, allowOther bool) (*analysis.ModelFile, error) {
+func modelFile(
+	ctx context.Context, m *experiment.EngineModel, name string, allowOther bool,
+) (*analysis.ModelFile, error) {
 	sum, err := m.SHA256(ctx, "")
 	return &analysis.ModelFile{Name: filepath.Base(name), SHA256: sum, AllowOther: allowOther}, err
 }

@@ -21,7 +21,8 @@ func TestTableIsOfTheRunsModel(t *testing.T) {
 		}
 		return dir
 	}
-	run, other, unknown := manifest(`{"identity": {"model_sha256": "aaaa"}}`), manifest(`{"identity": {"model_sha256": "bbbb"}}`), t.TempDir()
+	run, unknown := manifest(`{"identity": {"model_sha256": "aaaa"}}`), t.TempDir()
+	other := manifest(`{"identity": {"model_sha256": "bbbb"}}`)
 	for _, c := range []struct {
 		name, centroids string // where the centroids lie
 		metadata        map[string]string
@@ -48,7 +49,8 @@ func TestTableIsOfTheRunsModel(t *testing.T) {
 			t.Errorf("%s: said %q, want %q", c.name, &stderr, c.says)
 		}
 	}
-	if (&TableOptions{Leakage: filepath.Join(run, "manifest.json")}).besideRun() || !(&TableOptions{Leakage: run}).besideRun() {
+	file, folder := TableOptions{Leakage: filepath.Join(run, "manifest.json")}, TableOptions{Leakage: run}
+	if file.besideRun() || !folder.besideRun() {
 		t.Error("a file is taken for a run, or a run for a file")
 	}
 }
