@@ -34,7 +34,8 @@ func (m *Model) NewContext(opts ContextOptions) (*Context, error) {
 	}
 	cells := (opts.Cells + 255) / 256 * 256
 	if int64(cells) > math.MaxInt32/int64(opts.Sequences) || opts.Batch > math.MaxInt32 {
-		return nil, fmt.Errorf("%w: context of %d sequences x %d cells, batch %d: llama.cpp counts to 2^31", ErrBatch, opts.Sequences, opts.Cells, opts.Batch)
+		return nil, fmt.Errorf("%w: context of %d sequences x %d cells, batch %d: llama.cpp counts to 2^31",
+			ErrBatch, opts.Sequences, opts.Cells, opts.Batch)
 	}
 	if opts.Threads == 0 {
 		opts.Threads = runtime.NumCPU()

@@ -17,8 +17,8 @@ var harmless = []string{
 	"pp_model_free", "pp_adapter_free", "pp_context_free", // destructors, which are noexcept
 
 	// CUDA's own functions, which are C.
-	"pp_abi", "pp_error_text", "pp_device_count", "pp_device_info", "pp_alloc", "pp_free", "pp_copy_in", "pp_copy_out",
-	"pp_copy_within", "pp_stream_new", "pp_stream_free", "pp_stream_wait", "pp_stream_follow", "pp_event_new", "pp_event_free",
+	"pp_abi", "pp_error_text", "pp_device_count", "pp_device_info", "pp_alloc", "pp_free", "pp_copy_in",
+	"pp_copy_out", "pp_copy_within", "pp_stream_new", "pp_stream_free", "pp_stream_wait", "pp_stream_follow", "pp_event_new", "pp_event_free",
 	"pp_event_record", "pp_event_elapsed", "pp_sample", "pp_merge",
 	"nv_error", "nv_model_free", "nv_decoder_free", "nv_pinned_new", "nv_pinned_free", // C, and destructors
 	"nv_model_bytes", "nv_set_bytes", "nv_decoder_bytes", "nv_tile_rows", // arithmetic
@@ -32,7 +32,8 @@ var readers = []string{
 	"llama_n_ctx_seq", "llama_model_get_vocab", "llama_model_n_layer", "llama_model_n_embd", "llama_model_n_ctx_train",
 	"llama_model_n_params", "llama_model_size", "llama_model_n_head", "llama_model_n_head_kv", "llama_model_meta_val_str",
 	"llama_model_desc", "llama_vocab_n_tokens", "llama_vocab_is_eog", "llama_vocab_get_attr", "llama_vocab_get_text",
-	"ggml_backend_dev_count", "ggml_backend_dev_get", "ggml_backend_dev_name", "ggml_backend_dev_description", "ggml_backend_dev_type",
+	"ggml_backend_dev_count", "ggml_backend_dev_get", "ggml_backend_dev_name",
+	"ggml_backend_dev_description", "ggml_backend_dev_type",
 }
 
 // C++ exceptions must not reach Go, which has no way to catch them: every function of
@@ -52,7 +53,8 @@ func TestNoExceptionReachesGo(t *testing.T) {
 			}
 			found++
 			if guards := strings.Contains(body, "guarded"); guards == slices.Contains(harmless, name) {
-				t.Errorf("%s: %s works in guarded: %v; a function that can throw must, and the list here names the others", file, name, guards)
+				t.Errorf("%s: %s works in guarded: %v; a function that can throw must, and the list here names the others",
+					file, name, guards)
 			}
 		}
 	}

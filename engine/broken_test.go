@@ -63,7 +63,8 @@ func TestBrokenQuantisedModelIsRefused(t *testing.T) {
 	if err := models.Retype(ctx, tinytest.Files(t).Model, model, models.TypeQ8, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, tensor := range []string{"blk.20.attn_v.weight", "blk.20.ffn_up.weight", "blk.20.ffn_norm.weight", "token_embd.weight"} {
+	for _, tensor := range []string{"blk.20.attn_v.weight", "blk.20.ffn_up.weight", "blk.20.ffn_norm.weight",
+		"token_embd.weight"} {
 		e, err := engine.Open(ctx, engine.Options{Model: poison(t, model, tensor), CPU: true})
 		if !errors.Is(err, models.ErrFormat) || !strings.Contains(err.Error(), tensor) {
 			t.Errorf("%s: %v", tensor, err)

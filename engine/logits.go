@@ -55,7 +55,8 @@ func (e *Engine) Logits(ctx context.Context, items []Forced, adapter string, eac
 		if err := e.logitsInStep(ctx, group, adapter, func(item, token int, logits []float32) error {
 			for i, v := range logits {
 				if !(v <= math.MaxFloat32) { // -Inf is a token that cannot be
-					return fmt.Errorf("%w: item %d, token %d: logit %d is %v; try personaprobe model verify", ErrBroken, first+item, token, i, v)
+					return fmt.Errorf("%w: item %d, token %d: logit %d is %v; try personaprobe model verify",
+						ErrBroken, first+item, token, i, v)
 				}
 			}
 			return each(first+item, token, logits)

@@ -98,7 +98,8 @@ func checkFinite(reading int, layers []int, states [][]float32) error {
 	for k, values := range states {
 		for i, v := range values {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return fmt.Errorf("%w: prompt %d, layer %d: number %d of the states is %v; try personaprobe model verify", ErrBroken, reading, layers[k], i, v)
+				return fmt.Errorf("%w: prompt %d, layer %d: number %d of the states is %v; try personaprobe model verify",
+					ErrBroken, reading, layers[k], i, v)
 			}
 		}
 	}

@@ -32,7 +32,8 @@ func CheckFinite(ctx context.Context, path string, progress Progress) error {
 	}
 	for i, v := range values {
 		if v != nil && v.NotFinite > 0 {
-			return fault.Formatf("%s: tensor %s: %d values are NaN or infinite; get the file again", path, tensors[i].name, v.NotFinite)
+			return fault.Formatf("%s: tensor %s: %d values are NaN or infinite; get the file again",
+				path, tensors[i].name, v.NotFinite)
 		}
 	}
 	return nil
