@@ -13,6 +13,7 @@ import (
 	llama "personaprobe/cgo"
 	"personaprobe/cgo/cudalib"
 	"personaprobe/internal/pin"
+	"personaprobe/models"
 )
 
 // Engine is an open model with its adapters.
