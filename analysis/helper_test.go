@@ -168,7 +168,7 @@ func (d design) write(t *testing.T) string {
 			folder := filepath.Join(dir, fmt.Sprintf("%s_seed%d", source, seed))
 			writeFile(t, filepath.Join(folder, evalFile), evals)
 			writeFile(t, filepath.Join(folder, rawFile), raw)
-			writeFile(t, filepath.Join(folder, summaryFile), map[string]any{"wall_minutes": 2, "gpu_hours": 0.5, "device": "NVIDIA H200", "n_tokens": 10})
+			writeFile(t, filepath.Join(folder, summaryFile), map[string]any{"source": source, "seed": seed, "wall_minutes": 2, "gpu_hours": 0.5, "device": "NVIDIA H200", "n_tokens": 10})
 		}
 	}
 	for i := range pairs { // the rates that the shards add up to

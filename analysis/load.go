@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"personaprobe/experiment"
+	"personaprobe/internal/english"
 	"personaprobe/internal/sums"
 )
 
@@ -48,8 +49,8 @@ func load(ctx context.Context, dir string, opts Options) (*dataset, error) {
 // noteUnlisted says which files could be damaged without anybody seeing it.
 func (d *dataset) noteUnlisted() {
 	if n := len(d.unlisted); n > 0 {
-		d.note("%d of the %d files read are in no %s, such as %s: whether they are as they were written is unknown",
-			n, len(d.inputs), sums.Name, d.unlisted[0])
+		d.note("%d of %d %s read %s in no %s, such as %s: whether such files are as they were written is unknown",
+			n, len(d.inputs), english.Plural(len(d.inputs), "file"), english.Form(n, "is", "are"), sums.Name, d.unlisted[0])
 	}
 }
 

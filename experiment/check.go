@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"personaprobe/lora"
@@ -43,7 +42,7 @@ func CheckPlan(ctx context.Context, p Plan) (*Check, error) {
 		model = embedded.Model
 	}
 	out := &Check{}
-	base, err := out.model(model)
+	base, err := out.model(ctx, model, cache)
 	problems := []error{err}
 	if err == nil {
 		out.Study, err = study.of(out.Depth)
@@ -60,20 +59,17 @@ func CheckPlan(ctx context.Context, p Plan) (*Check, error) {
 }
 
 // model checks the base model and gives its GGUF; "" if it has yet to be converted.
-func (c *Check) model(path string) (base string, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("find model: %w", err)
-	}
-	if info.IsDir() {
+func (c *Check) model(ctx context.Context, path, cache string) (base string, err error) {
+	base, err = models.Converted(ctx, path, cache)
+	if errors.Is(err, models.ErrNotConverted) {
 		shape, err := models.CheckCheckpoint(path)
 		c.Depth = int(shape.Layers)
 		return "", err
 	}
-	if err := models.CheckGGUF(path); err != nil {
+	if err != nil {
 		return "", err
 	}
-	f, err := gguf.Open(path)
+	f, err := gguf.Open(base)
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +79,7 @@ func (c *Check) model(path string) (base string, err error) {
 		return "", fmt.Errorf("%s: %w: %s is %d", path, models.ErrFormat, f.ArchKey("block_count"), depth)
 	}
 	c.Depth = int(depth)
-	return path, nil
+	return base, nil
 }
 
 // maxDepth is more layers than any model has.

@@ -55,11 +55,5 @@ func modelFile(ctx context.Context, model string) (string, error) {
 		files, err := tiny.Install(ctx, cache)
 		return files.Model, err
 	}
-	stopped, cancel := context.WithCancel(ctx)
-	cancel() // what is in the cache is found, nothing is converted
-	path, err := models.Resolve(stopped, model, cache, nil)
-	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-		return "", fmt.Errorf("%s is not converted yet", model)
-	}
-	return path, err
+	return models.Converted(ctx, model, cache)
 }

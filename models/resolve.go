@@ -51,6 +51,29 @@ func Resolve(ctx context.Context, path, cacheDir string, progress Progress) (str
 // they were checked, the one to load first. Their Unchanged says afterwards whether what
 // was loaded by path is that. The caller closes them.
 func Pin(ctx context.Context, path, cacheDir string, progress Progress) (*pin.Set, error) {
+	return pinned(ctx, path, cacheDir, func(c *checkpoint, out string) error {
+		return c.convert(ctx, out, ConvertOptions{Progress: progress})
+	})
+}
+
+// ErrNotConverted marks a checkpoint that the cache does not have as GGUF.
+var ErrNotConverted = errors.New("not converted yet")
+
+// Converted is Resolve for who will not wait for a conversion: the error of a checkpoint
+// that needs one is ErrNotConverted.
+func Converted(ctx context.Context, path, cacheDir string) (string, error) {
+	files, err := pinned(ctx, path, cacheDir, func(*checkpoint, string) error {
+		return fmt.Errorf("%s is %w", path, ErrNotConverted)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer files.Close()
+	return files.Files()[0].Path, nil
+}
+
+// pinned opens a GGUF, or the one that convert makes of a checkpoint.
+func pinned(ctx context.Context, path, cacheDir string, convert func(c *checkpoint, out string) error) (*pin.Set, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("find model: %w", err)
@@ -71,9 +94,7 @@ func Pin(ctx context.Context, path, cacheDir string, progress Progress) (*pin.Se
 		return nil, fmt.Errorf("find model: %w", err)
 	}
 	name := fmt.Sprintf("%s-%s.gguf", fingerprint.SafeName(path), key)
-	f, err := filecache.Get(ctx, cacheDir, "models", name, func(out string) error {
-		return c.convert(ctx, out, ConvertOptions{Progress: progress})
-	})
+	f, err := filecache.Get(ctx, cacheDir, "models", name, func(out string) error { return convert(c, out) })
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,6 @@ func load(ctx context.Context, dir string, opts Options) (*study, error) {
 	}
 	s := &study{
 		dir: dir, full: full, sources: full.Sources, categories: full.Categories,
-		adapterICC: readAdapterICC(filepath.Join(dir, fullFile)),
 	}
 	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
 		if s.results, err = experiment.LoadResults(dir); errors.Is(err, sums.ErrDamaged) {

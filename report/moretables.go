@@ -12,7 +12,7 @@ func (s *study) agreementTable() table {
 			Path: "/icc"}, Brief: true,
 		Caption: "By source. ICC: do the personas' rates agree over " + s.raters() + "? Kruskal-Wallis: do the " +
 			"categories differ? Intervals at " + s.level() + ".",
-		Columns: []column{{"source", ""}, {"personas", "counts"}, {s.raterColumn(), "counts"}, {"ICC(3,1)", "icc"},
+		Columns: []column{{"source", ""}, {"personas", "counts"}, {"seeds", "counts"}, {"ICC(3,1)", "icc"},
 			{"interval", "icc"}, {"ICC(2,1)", "icc"}, {"ICC(3,k)", "icc"},
 			{"H", "kruskal-wallis"}, {"p", "kruskal-wallis"}, {"p, Holm", "p-holm"}, {"ε²", "epsilon"}},
 	}

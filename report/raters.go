@@ -1,10 +1,6 @@
 package report
 
-import (
-	"encoding/json"
-	"os"
-	"strings"
-)
+import "strings"
 
 // training is the adapter of a shard's key, "" for the only one of its source, and seed
 // its sampling seed: t2_seed42 is that of one of several adapters, 42 of the only one.
@@ -47,44 +43,11 @@ func (s *study) hasSeveralAdapters() bool {
 	return false
 }
 
-// raters are those whose agreement the ICC measures. Where a source has several
-// adapters, its ICC is over adapters and seeds together, which are nested.
+// raters are those whose agreement the ICC measures. Where a source has several adapters,
+// its ICC is within each: adapters and seeds are nested.
 func (s *study) raters() string {
-	switch {
-	case !s.hasSeveralAdapters():
-		return "sampling seeds"
-	case s.adapterICC != nil:
+	if s.hasSeveralAdapters() {
 		return "the sampling seeds of an adapter"
 	}
-	return "adapters and sampling seeds together"
-}
-
-// raterColumn heads the number of raters.
-func (s *study) raterColumn() string {
-	if s.hasSeveralAdapters() && s.adapterICC == nil {
-		return "adapters × seeds"
-	}
-	return "seeds"
-}
-
-// readAdapterICC reads the agreement of adapters, each over its sampling seeds, by source,
-// from an analysis; nil from one that took adapters and seeds together.
-func readAdapterICC(path string) map[string]*float64 {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	var full struct {
-		Adapters map[string]struct {
-			ICC *float64 `json:"icc"`
-		} `json:"icc_adapters"`
-	}
-	if json.Unmarshal(data, &full) != nil || full.Adapters == nil {
-		return nil
-	}
-	out := make(map[string]*float64)
-	for source, c := range full.Adapters {
-		out[source] = c.ICC
-	}
-	return out
+	return "sampling seeds"
 }

@@ -34,8 +34,7 @@ type study struct {
 	fit        *line   // leakage on cosine, at layer
 	cosines    *matrix // between sources and extreme bystanders, at layer
 	notes      []string
-	adapterICC map[string]*float64 // agreement of adapters, by source; nil where the ICC takes them and seeds together
-	hasTexts   bool                // the page has completions
+	hasTexts   bool // the page has completions
 
 	// What the intervals are, for captions and tables.
 	questions, crossed                      bool // of any rate: over questions; of means: over questions too

@@ -230,9 +230,12 @@ func (s *study) sayConcordance() phrase {
 }
 
 func (s *study) sayAgreement() phrase {
-	seeds, adapters := make(map[string]*float64), s.adapterICC
+	seeds, adapters := make(map[string]*float64), make(map[string]*float64)
 	for source, c := range s.full.ICC.All() {
 		seeds[source] = c.ICC
+	}
+	for source, c := range s.full.ICCAdapters.All() {
+		adapters[source] = c.ICC
 	}
 	out := s.agreement(seeds, "icc", s.raters())
 	return append(out, s.agreement(adapters, "icc_adapters", "adapters, each over its sampling seeds")...)
