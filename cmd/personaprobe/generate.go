@@ -88,6 +88,9 @@ func runGenerate(ctx context.Context, stdin io.Reader, stdout io.Writer, opts en
 	if o.Input != "" && (o.User != "" || o.System != "") {
 		return usageError(errors.New("--input excludes --user and --system"))
 	}
+	if err := o.checkNumbers(); err != nil {
+		return err
+	}
 	if !utf8.ValidString(o.User) || !utf8.ValidString(o.System) {
 		return fmt.Errorf("%w: --user or --system is not valid UTF-8", engine.ErrRequest)
 	}
@@ -124,6 +127,19 @@ func runGenerate(ctx context.Context, stdin io.Reader, stdout io.Writer, opts en
 	return generateMany(ctx, e, out, engine.ReadRequests(in, defaults))
 }
 
+// checkNumbers refuses zeros, which the engine would take for its own defaults.
+func (o *GenerateOptions) checkNumbers() error {
+	switch {
+	case o.N < 1:
+		return fmt.Errorf("%w: --n is %d, want at least 1", engine.ErrRequest, o.N)
+	case o.MaxTokens < 1:
+		return fmt.Errorf("%w: --max-tokens is %d, want at least 1", engine.ErrRequest, o.MaxTokens)
+	case !(o.TopP > 0 && o.TopP <= 1):
+		return fmt.Errorf("%w: --top-p is %v, want a number above 0 and up to 1", engine.ErrRequest, o.TopP)
+	}
+	return nil
+}
+
 // generateOne samples from the prompt of the flags, in plain text unless JSON
 // was asked for.
 func generateOne(ctx context.Context, e *engine.Engine, out io.Writer, r engine.Request, o GenerateOptions) error {
@@ -131,7 +147,7 @@ func generateOne(ctx context.Context, e *engine.Engine, out io.Writer, r engine.
 		r.Messages = append(r.Messages, engine.Message{Role: "system", Content: o.System})
 	}
 	r.Messages = append(r.Messages, engine.Message{Role: "user", Content: o.User})
-	all := make([]string, max(r.N, 1))
+	all := make([]string, r.N)
 	for c, err := range e.Generate(ctx, one(r)) {
 		if err != nil {
 			return err
