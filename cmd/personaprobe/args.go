@@ -92,9 +92,12 @@ func takesValue(flags []cli.Flag, arg string) bool {
 }
 
 // reportUsage makes flag errors of all commands, and unknown subcommands, errors of usage.
+// A command without subcommands has no command "help" either: it would take an argument
+// called h, such as a directory, for it.
 func reportUsage(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError(err) }
+		c.HideHelpCommand = len(c.Subcommands) == 0
 		if len(c.Subcommands) > 0 && c.Action == nil {
 			c.Action = func(ctx *cli.Context) error {
 				if ctx.Args().Present() {
