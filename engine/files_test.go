@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 
 	"personaprobe/engine"
@@ -18,18 +17,6 @@ import (
 	"personaprobe/internal/tinytest"
 	"personaprobe/models/tiny"
 )
-
-// hooked is a context that calls a function when it is first asked.
-type hooked struct {
-	context.Context
-	once sync.Once
-	do   func()
-}
-
-func (h *hooked) Err() error {
-	h.once.Do(h.do)
-	return nil
-}
 
 // copied is a copy of a file that a test may change.
 func copied(t *testing.T, path string) string {
@@ -65,7 +52,7 @@ func TestSwappedBeforeLoading(t *testing.T) {
 			"a": copied(t, files.Adapters["villain"]),
 			"b": filepath.Join(dir, "adapters", "comedian"), // is hashed and converted when the others have been checked
 		}}
-		ctx := &hooked{Context: context.Background(), do: func() { swap(opts.Model, opts.Adapters["a"]) }}
+		ctx := pintest.Hook(func() { swap(opts.Model, opts.Adapters["a"]) })
 		e, err := engine.Open(ctx, opts)
 		if err == nil {
 			e.Close()

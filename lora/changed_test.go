@@ -15,18 +15,6 @@ import (
 	"personaprobe/models"
 )
 
-// hooked is a context that calls a function when it is first asked.
-type hooked struct {
-	context.Context
-	once sync.Once
-	do   func()
-}
-
-func (h *hooked) Err() error {
-	h.once.Do(h.do)
-	return nil
-}
-
 // An adapter whose files change between reading and naming is refused: its conversion
 // would lie under the other files' key.
 func TestAdapterChangesMeanwhile(t *testing.T) {
@@ -45,7 +33,7 @@ func TestAdapterChangesMeanwhile(t *testing.T) {
 			},
 		} {
 			dir, cache := writeAdapter(t, plain()), t.TempDir()
-			ctx := &hooked{Context: context.Background(), do: func() { change(filepath.Join(dir, name)) }}
+			ctx := pintest.Hook(func() { change(filepath.Join(dir, name)) })
 			if _, _, err := lora.Resolve(ctx, dir, base, cache); !errors.Is(err, pin.ErrChanged) {
 				t.Errorf("%s, %s: %v", name, how, err)
 			}

@@ -2,9 +2,11 @@
 package pintest
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -44,4 +46,21 @@ func Replace(t testing.TB, path string, data []byte) {
 	if err := errors.Join(os.WriteFile(temp, data, 0o666), os.Chtimes(temp, info.ModTime(), info.ModTime()), os.Rename(temp, path)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Hook is a context that calls do when it is first asked whether it has ended, which is
+// in the middle of what it is given to.
+func Hook(do func()) context.Context {
+	return &hooked{Context: context.Background(), do: do}
+}
+
+type hooked struct {
+	context.Context
+	once sync.Once
+	do   func()
+}
+
+func (h *hooked) Err() error {
+	h.once.Do(h.do)
+	return nil
 }
